@@ -1,1 +1,6 @@
-//! placeholder
+//! A runtime for Amazon SQS worker fleets.
+#![forbid(unsafe_code)]
+
+pub mod message;
+
+pub use message::{Envelope, Event, EventKey, NewEvent};

@@ -1,0 +1,279 @@
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use super::event::Event;
+use super::formats::{self, Opened, Parts};
+use super::key::{EventKey, KEY_PART_BYTES_MAX};
+use super::sent::{Message, MessageId};
+
+/// An event as a handler sees it: typed data and where it came from.
+#[derive(Clone, Debug)]
+pub struct Envelope<E> {
+    /// Source and id: what makes two deliveries the same event.
+    pub key: EventKey,
+    /// When it happened, if the producer said so.
+    pub time: Option<Timestamp>,
+    /// When it was sent to this queue.
+    pub sent_at: Timestamp,
+    /// The id that SQS gave this copy.
+    pub message_id: MessageId,
+    /// How often SQS has handed this copy out, this time included.
+    pub receive_count: u32,
+    /// The W3C trace context of the producer.
+    pub trace_parent: Option<String>,
+    /// The data.
+    pub data: E,
+}
+
+/// An event whose envelope is open and whose data is still JSON text.
+#[derive(Clone, Debug)]
+pub struct RawEnvelope<'a> {
+    /// Source and id.
+    pub key: EventKey,
+    /// The type by which the router finds a handler.
+    pub event_type: Cow<'a, str>,
+    /// When it happened, if the producer said so.
+    pub time: Option<Timestamp>,
+    /// The W3C trace context of the producer.
+    pub trace_parent: Option<String>,
+    data: Cow<'a, str>,
+    message: &'a Message,
+}
+
+/// Why a message is no event: stable words, without any of its content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The body is not JSON.
+    #[error("body is not JSON (line {line}, column {column})")]
+    NotJson {
+        /// The line of the first fault, from 1.
+        line: usize,
+        /// The column of the first fault, from 1.
+        column: usize,
+    },
+    /// The envelope lacks a member or has one of a wrong kind.
+    #[error("{format} envelope: {problem}")]
+    Envelope {
+        /// The format that was recognised, such as `CloudEvents`.
+        format: &'static str,
+        /// The member and what is wrong with it.
+        problem: String,
+    },
+    /// Bare JSON without the attribute that names its type.
+    #[error("bare JSON without a message attribute `type`")]
+    NoType,
+    /// The data does not fit the event's type.
+    #[error("data does not fit the schema at `{path}`: {problem}")]
+    Schema {
+        /// The path of the first misfit, such as `lines[0].quantity`.
+        path: String,
+        /// What was expected there.
+        problem: String,
+    },
+}
+
+impl<'a> RawEnvelope<'a> {
+    /// Opens the envelope of a message: CloudEvents, SNS, EventBridge, S3, or bare JSON.
+    ///
+    /// `queue` stands in for the source of bare JSON, which has none.
+    ///
+    /// # Errors
+    ///
+    /// The body is no JSON, or no envelope that the fleet knows.
+    pub fn open(message: &'a Message, queue: &str) -> Result<Self, DecodeError> {
+        let parts = match formats::open(&message.body)? {
+            Opened::Complete(parts) => parts,
+            Opened::Bare { event_type, key, data } => Parts {
+                event_type: event_type
+                    .or_else(|| message.attributes.text("type").map(Cow::Borrowed))
+                    .ok_or(DecodeError::NoType)?,
+                key: key.unwrap_or_else(|| bare_key(message, queue)),
+                time: None,
+                trace_parent: None,
+                data,
+            },
+        };
+        check_text("source", &parts.key.source)?;
+        check_text("id", &parts.key.id)?;
+        check_text("type", &parts.event_type)?;
+        let trace_parent = message.attributes.text("traceparent").map(str::to_owned);
+        Ok(Self {
+            key: parts.key,
+            event_type: parts.event_type,
+            time: parts.time,
+            trace_parent: trace_parent.or(parts.trace_parent),
+            data: parts.data,
+            message,
+        })
+    }
+
+    /// Decodes the data as an event of type `E`.
+    ///
+    /// # Errors
+    ///
+    /// The data does not fit; the error names the path of the first misfit.
+    pub fn decode<E: Event>(&self) -> Result<Envelope<E>, DecodeError> {
+        Ok(Envelope {
+            data: decode_data(&self.data)?,
+            key: self.key.clone(),
+            time: self.time,
+            sent_at: self.message.sent_at,
+            message_id: self.message.id.clone(),
+            receive_count: self.message.receive_count,
+            trace_parent: self.trace_parent.clone(),
+        })
+    }
+
+    /// Returns the data as JSON text.
+    pub fn data(&self) -> &str {
+        &self.data
+    }
+}
+
+fn decode_data<E: Event>(data: &str) -> Result<E, DecodeError> {
+    let mut json = serde_json::Deserializer::from_str(data);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| DecodeError::Schema {
+        path: error.path().to_string(),
+        problem: without_values(error.inner()),
+    })
+}
+
+/// Bare JSON is the event that its `id` attribute names, else the first message that carried it.
+fn bare_key(message: &Message, queue: &str) -> EventKey {
+    if let Some(key) = message.failure.as_ref().map(|failure| &failure.key) {
+        return key.clone();
+    }
+    let id = message.attributes.text("id").unwrap_or(&message.id.0);
+    EventKey::new(queue, id)
+}
+
+/// A key and a type are stored in Postgres text and in an index: both have limits.
+fn check_text(member: &'static str, text: &str) -> Result<(), DecodeError> {
+    let problem = if text.is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > KEY_PART_BYTES_MAX {
+        format!("has {} bytes, at most {KEY_PART_BYTES_MAX} are allowed", text.len())
+    } else if text.contains('\0') {
+        "contains U+0000".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(DecodeError::Envelope { format: "event", problem: format!("`{member}` {problem}") })
+}
+
+/// Serde quotes the offending value, which may be personal data: kinds stay, values go.
+pub(super) fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    match text.split_once(['`', '"']) {
+        Some((kind, rest)) if text.starts_with("invalid") => {
+            let expected = rest.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+            format!("{}, expected {expected}", kind.trim_end())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::message::{AttributeValue, Attributes, Receipt};
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Sent {
+        parcels: Vec<Parcel>,
+    }
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Parcel {
+        weight: u32,
+    }
+    impl Event for Sent {
+        const TYPE: &'static str = "parcel.sent";
+    }
+
+    fn message(body: &str, attributes: &[(&str, &str)]) -> Message {
+        Message {
+            id: MessageId("m-1".to_owned()),
+            receipt: Receipt("r".to_owned()),
+            body: body.to_owned(),
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), AttributeValue::string(*value)))
+                .collect::<Attributes>(),
+            receive_count: 1,
+            sent_at: Timestamp::UNIX_EPOCH + Duration::from_secs(1),
+            group_id: None,
+            trace_header: None,
+            failure: None,
+        }
+    }
+
+    fn describe(body: &str, attributes: &[(&str, &str)]) -> String {
+        let message = message(body, attributes);
+        match RawEnvelope::open(&message, "parcels") {
+            Ok(raw) => format!("{} | {} | {}", raw.key, raw.event_type, raw.data()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_known_envelope_opens_and_every_other_says_what_is_wrong() {
+        let typed = [("type", "t")];
+        let table: &[(&str, &[(&str, &str)], &str)] = &[
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1.10}}"#, &[], r#"/s 1 | t | {"a":1.10}"#),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#, &[], "/s 1 | t | null"),
+            (r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `specversion` is not 1.0"),
+            (r#"{"specversion":"1.0","source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `id` is missing"),
+            (r#"{"specversion":"1.0","id":7,"source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `id` is no string"),
+            (r#"{"specversion":"1.0","id":"","source":"/s","type":"t"}"#, &[], "event envelope: `id` is empty"),
+            (r#"{"specversion":"1.0","id":"a\u0000","source":"/s","type":"t"}"#, &[], "event envelope: `id` contains U+0000"),
+            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"AA=="}"#, &[], "CloudEvents envelope: `data_base64` is not supported"),
+            (r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"{\"a\":1}","MessageAttributes":{"type":{"Type":"String","Value":"t"}}}"#, &[], r#"arn:t n | t | {"a":1}"#),
+            (r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"plain"}"#, &[], "body is not JSON (line 1, column 1)"),
+            (r#"{"version":"0","id":"e","detail-type":"Parcel Sent","source":"shop","detail":{"a":1}}"#, &[], r#"shop e | Parcel Sent | {"a":1}"#),
+            (r#"{"a":1}"#, &typed, r#"parcels m-1 | t | {"a":1}"#),
+            (r#"{"id":5,"a":1}"#, &[("type", "t"), ("id", "x")], r#"parcels x | t | {"id":5,"a":1}"#),
+            (r#"{"a":1}"#, &[], "bare JSON without a message attribute `type`"),
+            ("[1,2]", &typed, "parcels m-1 | t | [1,2]"),
+            ("", &typed, "body is not JSON (line 1, column 0)"),
+            ("{\"a\":", &typed, "body is not JSON (line 1, column 5)"),
+        ];
+        for (body, attributes, expected) in table {
+            assert_eq!(&describe(body, attributes), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn s3_notifications_are_keyed_by_object_version_and_sequence() {
+        let body = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k","versionId":"v","sequencer":"0A"}}}]}"#;
+        let described = describe(body, &[]);
+        assert!(described.starts_with("s3://b k/v/0A | s3:ObjectCreated:Put | {"), "{described}");
+    }
+
+    #[test]
+    fn a_misfit_is_named_by_its_path_without_its_value() {
+        let check = |data: &str| {
+            let body = format!(
+                r#"{{"specversion":"1.0","id":"1","source":"/s","type":"parcel.sent","data":{data}}}"#
+            );
+            let message = message(&body, &[]);
+            RawEnvelope::open(&message, "q").unwrap().decode::<Sent>().unwrap_err().to_string()
+        };
+        assert_eq!(
+            check(r#"{"parcels":[{"weight":1},{"weight":"jane@example.com"}]}"#),
+            "data does not fit the schema at `parcels[1].weight`: invalid type: string, expected u32"
+        );
+        assert_eq!(
+            check(r#"{"parcels":[{}]}"#),
+            "data does not fit the schema at `parcels[0]`: missing field `weight`"
+        );
+        assert_eq!(
+            check(r#"{"parcels":[{"weight":-5}]}"#),
+            "data does not fit the schema at `parcels[0].weight`: invalid value: integer, expected u32"
+        );
+    }
+}

@@ -1,0 +1,195 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
+use super::key::EventKey;
+
+/// Why a message was dead-lettered, as its copy carries it.
+///
+/// One attribute holds it as JSON. Where a message came with all ten
+/// attributes, one of them is displaced and folded into it; [`Failure::unfold`]
+/// puts it back before anybody looks at the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure ended it.
+    pub class: FailureClass,
+    /// A stable phrase an operator understands and can group by.
+    pub reason: String,
+    /// What is particular to this message; never its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The consumer that gave up on it.
+    pub consumer: String,
+    /// The queue it was received from.
+    pub queue: String,
+    /// The event's type, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// The event's key; for what could not be decoded, queue and MessageId.
+    pub key: EventKey,
+    /// The MessageId of the message that this is a copy of.
+    pub message_id: String,
+    /// Attempts charged to it.
+    pub attempts: u32,
+    /// How often SQS had handed it out.
+    pub receives: u32,
+    /// When the event was first sent to a queue.
+    pub first_sent_at: Timestamp,
+    /// When it was dead-lettered.
+    pub failed_at: Timestamp,
+    /// Attributes of the original that found no slot beside this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub displaced: Vec<Displaced>,
+}
+
+/// What ended a message's life as a job; a bounded set, fit for a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The handler said that no retry can help.
+    Permanent,
+    /// Every attempt it had was used up.
+    AttemptsExhausted,
+    /// It is no event, or its data does not fit the type.
+    Undecodable,
+    /// No handler learnt its type within the grace.
+    UnknownType,
+}
+
+/// An attribute that gave its slot to the failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Displaced {
+    name: String,
+    data_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+impl FailureClass {
+    /// All classes, for counters that start at 0.
+    pub const ALL: [Self; 4] =
+        [Self::Permanent, Self::AttemptsExhausted, Self::Undecodable, Self::UnknownType];
+
+    /// Returns the name that metrics, tables and the attribute use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::AttemptsExhausted => "attempts_exhausted",
+            Self::Undecodable => "undecodable",
+            Self::UnknownType => "unknown_type",
+        }
+    }
+}
+
+impl Failure {
+    /// Adds the failure to the attributes of a copy, displacing what finds no slot.
+    pub fn fold(mut self, mut attributes: Attributes) -> Attributes {
+        attributes.remove(FAILURE_ATTRIBUTE);
+        while attributes.len() >= ATTRIBUTES_MAX {
+            let largest = attributes.iter().max_by_key(|(_, value)| value.size_bytes());
+            let Some(name) = largest.map(|(name, _)| name.to_owned()) else { break };
+            if let Some(value) = attributes.remove(&name) {
+                self.displaced.push(Displaced::new(name, &value));
+            }
+        }
+        let json = serde_json::to_string(&self).expect("a failure has string keys only");
+        attributes.set(FAILURE_ATTRIBUTE, AttributeValue::string(json));
+        attributes
+    }
+
+    /// Takes the failure out of the attributes of a copy and puts back what it displaced.
+    ///
+    /// A failure that somebody else wrote, or broke, stays where it is.
+    pub fn unfold(attributes: &mut Attributes) -> Option<Self> {
+        let failure: Self = serde_json::from_str(attributes.text(FAILURE_ATTRIBUTE)?).ok()?;
+        let restored: Vec<_> =
+            failure.displaced.iter().map(Displaced::restore).collect::<Option<_>>()?;
+        attributes.remove(FAILURE_ATTRIBUTE);
+        for (name, value) in restored {
+            attributes.set(name, value);
+        }
+        Some(failure)
+    }
+}
+
+impl Displaced {
+    fn new(name: String, value: &AttributeValue) -> Self {
+        Self {
+            name,
+            data_type: value.data_type().to_owned(),
+            text: value.as_text().map(str::to_owned),
+            base64: value.as_binary().map(|bytes| BASE64.encode(bytes)),
+        }
+    }
+
+    fn restore(&self) -> Option<(String, AttributeValue)> {
+        let value = match (&self.text, &self.base64) {
+            (Some(text), _) => AttributeValue::text(&self.data_type, text),
+            (None, Some(base64)) => {
+                AttributeValue::binary(&self.data_type, BASE64.decode(base64).ok()?)
+            }
+            (None, None) => return None,
+        };
+        Some((self.name.clone(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn failure() -> Failure {
+        Failure {
+            class: FailureClass::Permanent,
+            reason: "no customer".to_owned(),
+            detail: None,
+            consumer: "billing".to_owned(),
+            queue: "billing".to_owned(),
+            event_type: Some("order.placed".to_owned()),
+            key: EventKey::new("/fleet/orders", "1"),
+            message_id: "m".to_owned(),
+            attempts: 1,
+            receives: 1,
+            first_sent_at: Timestamp::UNIX_EPOCH,
+            failed_at: Timestamp::UNIX_EPOCH,
+            displaced: Vec::new(),
+        }
+    }
+
+    fn attribute() -> impl Strategy<Value = AttributeValue> {
+        prop_oneof![
+            ".{1,40}".prop_map(AttributeValue::string),
+            proptest::collection::vec(any::<u8>(), 1..40)
+                .prop_map(|bytes| AttributeValue::binary("Binary.custom", bytes)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_folded_is_unfolded_byte_by_byte(
+            original in proptest::collection::btree_map("[a-z]{1,9}", attribute(), 0..=10),
+        ) {
+            let original: Attributes = original.into_iter().collect();
+            let mut copy = failure().fold(original.clone());
+            prop_assert!(copy.len() <= ATTRIBUTES_MAX);
+            prop_assert!(copy.get(FAILURE_ATTRIBUTE).is_some());
+            let unfolded = Failure::unfold(&mut copy).expect("a failure that was just folded");
+            prop_assert_eq!(&unfolded.reason, "no customer");
+            prop_assert_eq!(copy, original);
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_is_no_failure_stays_where_it_is() {
+        let mut attributes = Attributes::new();
+        attributes.set(FAILURE_ATTRIBUTE, AttributeValue::string("not ours"));
+        assert_eq!(Failure::unfold(&mut attributes), None);
+        assert_eq!(attributes.len(), 1);
+    }
+}

@@ -1,0 +1,18 @@
+//! What travels: events on the way out, messages and envelopes on the way in.
+//!
+//! Nothing in this room talks to anybody; it turns bytes into types and back.
+
+mod key;
+mod attributes;
+mod failure;
+mod sent;
+mod event;
+mod formats;
+mod envelope;
+
+pub use attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
+pub use envelope::{DecodeError, Envelope, RawEnvelope};
+pub use event::{Event, NewEvent};
+pub use failure::{Failure, FailureClass};
+pub use key::{EventKey, KEY_PART_BYTES_MAX};
+pub use sent::{BODY_BYTES_MAX, Message, MessageId, Outgoing, Receipt};

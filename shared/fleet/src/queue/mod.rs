@@ -1,0 +1,121 @@
+//! The seam to SQS: what the fleet asks of a queue, and nothing else.
+//!
+//! **Invariant:** `sqs` is the only file that names the AWS SDK.
+
+mod error;
+mod batch;
+mod sqs;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::message::{Message, MessageId, Outgoing, Receipt};
+
+pub use batch::split;
+pub use error::{EntryError, QueueError, QueueErrorKind};
+pub use sqs::{ClientOptions, Sqs, SqsQueue};
+
+/// The most entries of one batch, and the most messages of one receive.
+///
+/// Source: SQS API reference, `SendMessageBatch` and `ReceiveMessage`.
+pub const BATCH_ENTRIES_MAX: usize = 10;
+
+/// What became of each entry of a batch, in the order of the entries.
+pub type Entries<T> = Vec<Result<T, EntryError>>;
+
+/// One SQS queue.
+///
+/// A batch method answers for each entry: HTTP 200 does not mean that all went
+/// well, and the caller has to look.
+///
+/// # Errors
+///
+/// Every method fails with a [`QueueError`] when the call as a whole failed.
+///
+/// # Cancellation
+///
+/// Dropping a `receive` does not end it at SQS: what it would have brought stays
+/// invisible for the visibility timeout. Nobody drops one; see `consume::receiver`.
+#[async_trait]
+pub trait Queue: fmt::Debug + Send + Sync + 'static {
+    /// Returns the queue's name, which is the last part of its URL.
+    fn name(&self) -> &str;
+
+    /// Returns the queue's URL.
+    fn url(&self) -> &str;
+
+    /// Long-polls for at most `max` messages (1–10), waiting up to `wait` (0–20 s).
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Message>, QueueError>;
+
+    /// Sends at most ten messages that together fit into one request.
+    async fn send(&self, messages: &[Outgoing]) -> Result<Entries<MessageId>, QueueError>;
+
+    /// Deletes at most ten messages.
+    async fn delete(&self, receipts: &[Receipt]) -> Result<Entries<()>, QueueError>;
+
+    /// Sets, counted from now, how long each of at most ten messages stays invisible (0–12 h).
+    async fn change_visibility(
+        &self,
+        changes: &[(Receipt, Duration)],
+    ) -> Result<Entries<()>, QueueError>;
+
+    /// Reads the queue's settings and its approximate depths.
+    async fn attributes(&self) -> Result<QueueAttributes, QueueError>;
+
+    /// Tells whether the queue keeps order within a message group.
+    fn is_fifo(&self) -> bool {
+        self.name().ends_with(".fifo")
+    }
+}
+
+/// The settings of a queue that the fleet reads, and its depths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueAttributes {
+    /// How long a received message stays invisible when nobody says otherwise.
+    pub visibility_timeout: Duration,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// The name of the dead-letter queue, if there is a redrive policy.
+    pub dead_letter_queue: Option<String>,
+    /// After how many receives the redrive policy moves a message.
+    pub max_receive_count: Option<u32>,
+    /// About how many messages wait.
+    pub visible: u64,
+    /// About how many messages are in flight.
+    pub in_flight: u64,
+    /// About how many messages are delayed.
+    pub delayed: u64,
+}
+
+impl QueueAttributes {
+    /// Reads the attributes by the names of the SQS API; what is missing or unreadable is 0 or none.
+    pub fn from_map(map: &BTreeMap<String, String>) -> Self {
+        let number = |name: &str| map.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let redrive: Option<serde_json::Value> =
+            map.get("RedrivePolicy").and_then(|policy| serde_json::from_str(policy).ok());
+        let redrive = redrive.as_ref();
+        Self {
+            visibility_timeout: Duration::from_secs(number("VisibilityTimeout")),
+            retention: Duration::from_secs(number("MessageRetentionPeriod")),
+            dead_letter_queue: redrive
+                .and_then(|policy| policy["deadLetterTargetArn"].as_str())
+                .and_then(|arn| arn.rsplit(':').next())
+                .map(str::to_owned),
+            // SQS answers with a number, some infrastructure tools write a string.
+            max_receive_count: redrive.map(|policy| &policy["maxReceiveCount"]).and_then(|count| {
+                count.as_u64().or_else(|| count.as_str()?.parse().ok())?.try_into().ok()
+            }),
+            visible: number("ApproximateNumberOfMessages"),
+            in_flight: number("ApproximateNumberOfMessagesNotVisible"),
+            delayed: number("ApproximateNumberOfMessagesDelayed"),
+        }
+    }
+}
+
+/// Returns the name of a queue: the last part of its URL.
+pub fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
