@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod message;
+pub mod queue;
 
 pub use message::{Envelope, Event, EventKey, NewEvent};
