@@ -1,0 +1,122 @@
+# The commands of this repository; `make help` lists them. CI calls only these.
+#
+# Nothing here calls sudo or starts a service of the system. What is built or
+# downloaded goes to the target directory. `run`, `test` and `bench` start
+# programs in a clean environment (infra/scripts/clean-env.sh); building and
+# downloading keep yours, which may name a proxy.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# Where cargo builds, as an absolute path.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ifeq ($(filter /%,$(firstword $(TARGET))),)
+TARGET := $(CURDIR)/$(TARGET)
+endif
+export CARGO_TARGET_DIR := $(TARGET)
+
+SCRIPTS := infra/scripts
+CLEAN_ENV := $(SCRIPTS)/clean-env.sh
+CARGO ?= cargo
+ORDERS ?= examples/orders/sample.jsonl
+STARTER := examples/starter/Cargo.toml
+
+.PHONY: help
+help: ## Lists these commands.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+##### Running
+
+.PHONY: run
+run: quick ## Builds the fleet and sends the sample orders through it, to the last penny.
+	$(CLEAN_ENV) "$(TARGET)/quick/fleet" dev --orders "$(ORDERS)" --drain
+
+.PHONY: dev
+dev: quick ## Builds the fleet and keeps all of it running on this machine, until Ctrl-C.
+	"$(TARGET)/quick/fleet" dev
+
+.PHONY: quick
+quick: preflight postgres
+	$(CARGO) build --profile quick --locked -p fleet-workers
+
+##### Testing
+
+.PHONY: test
+test: preflight postgres test-rust test-boto3 test-starter ## Runs every test; databases and queues are private ones.
+
+# Built first with your environment, which may name a proxy for downloads, then
+# run without it.
+.PHONY: test-rust
+test-rust:
+	$(CARGO) test --workspace --locked --no-run
+	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline
+
+.PHONY: test-boto3
+test-boto3:
+	$(SCRIPTS)/boto3.sh "$(TARGET)"
+
+.PHONY: test-starter
+test-starter:
+	@if [ -f $(STARTER) ]; then $(MAKE) starter; fi
+
+.PHONY: starter
+starter: preflight postgres ## Builds, tests and runs examples/starter, a team's own repository.
+	$(CARGO) test --manifest-path $(STARTER) --locked --no-run
+	$(CLEAN_ENV) $(CARGO) test --manifest-path $(STARTER) --locked --offline
+	$(CLEAN_ENV) $(CARGO) run --manifest-path $(STARTER) --locked --offline --quiet -- --version
+
+.PHONY: bench
+bench: preflight postgres ## Measures; ratios within one run are what counts.
+	$(CARGO) build --release --locked -p fleet-tests --bin bench
+	$(CARGO) build --release --locked -p fleet-workers
+	$(CLEAN_ENV) "$(TARGET)/release/bench"
+
+##### Checking
+
+.PHONY: check
+check: preflight ## Checks format, lints, docs, scripts and dependencies.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) check -p fleet-workers --no-default-features --locked
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	@if [ -f $(STARTER) ]; then set -x; \
+		$(CARGO) fmt --manifest-path $(STARTER) --check && \
+		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
+	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
+	$(SCRIPTS)/deny.sh
+
+.PHONY: fmt
+fmt: ## Formats the sources.
+	$(CARGO) fmt --all
+
+.PHONY: doc
+doc: ## Builds the documentation of the libraries.
+	$(CARGO) doc --workspace --no-deps --locked
+	@echo "$(TARGET)/doc/fleet/index.html"
+
+##### Preparing
+
+.PHONY: preflight
+preflight: ## Checks the compiler and the disk space.
+	@$(SCRIPTS)/preflight.sh "$(TARGET)"
+
+.PHONY: postgres
+postgres: ## Finds a Postgres for private clusters, or unpacks one below the target directory.
+	@bin=$$($(SCRIPTS)/postgres.sh "$(TARGET)") && echo "postgres: $$bin"
+
+.PHONY: sample
+sample: ## Makes the sample orders and what they add up to anew.
+	python3 -B examples/orders/generate.py
+
+.PHONY: clean
+clean: ## Removes everything that was built or unpacked.
+	$(CARGO) clean
+
+# What the programs of run, test and bench see; a test looks at it.
+.PHONY: print-env
+print-env:
+	@$(CLEAN_ENV) env
