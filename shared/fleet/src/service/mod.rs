@@ -3,4 +3,23 @@
 //!
 //! The files stand in reading order; each uses only those above it.
 
+/// What the environment says, and everything that is wrong with it.
 pub mod config;
+
+/// Log lines, and a panic hook that writes one.
+pub mod telemetry;
+
+/// Whether loops turn and dependencies answer, for the probes.
+pub mod health;
+
+/// A thread beside the workers, for what must go on when they are busy.
+pub mod aside;
+
+/// Two tokens: stop receiving, stop working.
+pub mod shutdown;
+
+/// Delays with full jitter from a generator that a test can seed.
+pub mod retry;
+
+/// Loops that are started again, however they end.
+pub mod supervise;
