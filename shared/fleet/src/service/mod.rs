@@ -9,6 +9,9 @@ pub mod config;
 /// Log lines, and a panic hook that writes one.
 pub mod telemetry;
 
+/// Every metric: made, described and rendered here.
+pub mod metrics;
+
 /// Whether loops turn and dependencies answer, for the probes.
 pub mod health;
 
