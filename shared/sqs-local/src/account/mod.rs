@@ -1,0 +1,13 @@
+//! All queues of the one account: who they are, how they are reached, who waits on them.
+
+mod address;
+mod caller;
+mod cell;
+mod registry;
+mod settings;
+mod sqs;
+mod wait;
+
+pub use self::caller::Caller;
+pub use self::settings::{AbandonedReceives, Settings};
+pub use self::sqs::Sqs;

@@ -1,0 +1,10 @@
+//! AWS JSON 1.0 over HTTP: what unmodified SDKs speak.
+//!
+//! Signatures are not checked: a request without one is as good as any. The access key of a
+//! request that has one tells its caller, whom the service knows by [`Caller`](crate::Caller).
+
+mod dispatch;
+mod exchange;
+mod server;
+
+pub use self::server::{Options, Server};

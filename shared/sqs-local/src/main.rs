@@ -1,0 +1,186 @@
+//! The command `sqs-local`: the server, some queues to start with, and a way to end it.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use sqs_local::http::{Options, Server};
+use sqs_local::{CreateQueue, QueueName, Sqs};
+
+/// Receives after which a message moves to its dead-letter queue: far above what consumers that
+/// count their own attempts need, since it is only their safety net.
+const MAX_RECEIVE_COUNT: u32 = 100;
+const VISIBILITY_SECS: u32 = 60;
+const DEAD_LETTER_RETENTION_SECS: u32 = 14 * 24 * 60 * 60;
+
+/// An SQS-compatible server in memory, stricter than SQS. It keeps nothing when it ends.
+///
+/// Point an SDK at it with AWS_ENDPOINT_URL_SQS=http://127.0.0.1:9324; any region and any
+/// credentials will do, as signatures are not checked.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes a free one, which the first line of output names
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
+    listen: String,
+    /// Queue to start with, and its dead-letter queue NAME-dlq (NAME.fifo: NAME-dlq.fifo);
+    /// visibility timeout 60 s, 100 receives, 14 days of retention in the dead-letter queue
+    #[arg(long, value_name = "NAME", value_parser = QueueName::parse)]
+    queue: Vec<QueueName>,
+    /// How long to hold back each answer, to stand for the network: 10ms, 1.5s
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_span)]
+    latency: Duration,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // If there is nowhere to write, the exit code has to do.
+            let _unseen = writeln!(io::stderr(), "sqs-local: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
+    let sqs = Sqs::default();
+    for name in &arguments.queue {
+        create_pair(&sqs, name)
+            .await
+            .map_err(|error| format!("queue {name}: {error}"))?;
+    }
+    let options = Options {
+        latency: arguments.latency,
+    };
+    let server = Server::bind_with(&arguments.listen, sqs, options)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
+    let mut signals = Signals::new().map_err(|error| format!("no signal handler: {error}"))?;
+    announce(&server.url()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    signals.next().await;
+    server.shutdown().await;
+    Ok(())
+}
+
+/// Makes a queue and its dead-letter queue.
+async fn create_pair(sqs: &Sqs, name: &QueueName) -> Result<(), sqs_local::Error> {
+    let dead_letter = name.dead_letter()?;
+    let arn = format!("arn:aws:sqs:us-east-1:{}:{dead_letter}", Sqs::ACCOUNT);
+    let redrive =
+        format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{MAX_RECEIVE_COUNT}}}"#);
+    let retention = (
+        "MessageRetentionPeriod",
+        DEAD_LETTER_RETENTION_SECS.to_string(),
+    );
+    create(sqs, &dead_letter, [retention]).await?;
+    let visibility = ("VisibilityTimeout", VISIBILITY_SECS.to_string());
+    create(sqs, name, [visibility, ("RedrivePolicy", redrive)]).await
+}
+
+async fn create<const N: usize>(
+    sqs: &Sqs,
+    name: &QueueName,
+    attributes: [(&str, String); N],
+) -> Result<(), sqs_local::Error> {
+    let mut attributes: BTreeMap<String, String> = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    if name.is_fifo() {
+        attributes.insert("FifoQueue".to_owned(), "true".to_owned());
+    }
+    let request = CreateQueue {
+        queue_name: name.to_string(),
+        attributes,
+    };
+    sqs.create_queue(request).await.map(drop)
+}
+
+fn announce(url: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on {url}")?;
+    stdout.flush()
+}
+
+/// The signals that end the server.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        let _signal = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Reads a span such as `10ms`, `1.5s` or `0`.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 0.001),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
+    };
+    let has_unit = text.ends_with('s') || text == "0";
+    number
+        .parse::<f64>()
+        .ok()
+        .filter(|_| has_unit)
+        .and_then(|number| Duration::try_from_secs_f64(number * unit).ok())
+        .ok_or_else(|| "expected a time such as 10ms or 1.5s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_a_unit() {
+        for (text, millis) in [("10ms", 10), ("1.5s", 1_500), ("0", 0), ("0ms", 0)] {
+            assert_eq!(
+                parse_span(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
+        }
+        for text in ["", "10", "ms", "-1s", "1m", "NaNs", "infs", "1e400s"] {
+            assert!(parse_span(text).is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queue_comes_with_its_dead_letter_queue() {
+        let sqs = Sqs::default();
+        for name in ["orders", "orders.fifo"] {
+            create_pair(&sqs, &QueueName::parse(name).unwrap())
+                .await
+                .unwrap();
+        }
+        let queues = sqs
+            .list_queues(Default::default())
+            .await
+            .unwrap()
+            .queue_urls;
+        assert_eq!(queues.len(), 4, "{queues:?}");
+    }
+}

@@ -1,0 +1,116 @@
+//! The operations of SQS: for each a request and a response as they travel, and what it does.
+
+mod batch;
+mod change_message_visibility;
+mod create_queue;
+mod delete_message;
+mod delete_queue;
+mod get_queue_attributes;
+mod get_queue_url;
+mod list;
+mod list_dead_letter_source_queues;
+mod list_queues;
+mod purge_queue;
+mod receive_message;
+mod received;
+mod send_message;
+mod set_queue_attributes;
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::batch::{BatchFailure, BatchOutcome};
+pub use self::change_message_visibility::{
+    ChangeMessageVisibility, ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry,
+};
+pub use self::create_queue::{CreateQueue, QueueUrl};
+pub use self::delete_message::{
+    BatchSuccess, DeleteMessage, DeleteMessageBatch, DeleteMessageBatchEntry,
+};
+pub use self::delete_queue::DeleteQueue;
+pub use self::get_queue_attributes::{GetQueueAttributes, GetQueueAttributesOutput};
+pub use self::get_queue_url::GetQueueUrl;
+pub use self::list_dead_letter_source_queues::{
+    ListDeadLetterSourceQueues, ListDeadLetterSourceQueuesOutput,
+};
+pub use self::list_queues::{ListQueues, ListQueuesOutput};
+pub use self::purge_queue::PurgeQueue;
+pub use self::receive_message::{ReceiveMessage, ReceiveMessageOutput};
+pub use self::received::{ReceivedMessage, SystemAttribute, SystemAttributes};
+pub use self::send_message::{
+    SendMessage, SendMessageBatch, SendMessageBatchEntry, SendMessageBatchSuccess,
+    SendMessageOutput,
+};
+pub use self::set_queue_attributes::SetQueueAttributes;
+use crate::account::Sqs;
+use crate::error::Error;
+
+/// An operation of SQS; its fields are the request's, its output the response.
+pub trait Operation: DeserializeOwned + Send + 'static {
+    /// The name of the operation.
+    const NAME: &'static str;
+    /// What it answers.
+    type Output: Serialize + Send;
+
+    /// Carries it out.
+    fn run(self, sqs: &Sqs) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+/// The answer of an operation that has nothing to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Done {}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $method:ident($operation:ident) -> $output:ty;)*) => {
+        impl Sqs {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// What the operation answers.
+                pub async fn $method(&self, request: $operation) -> Result<$output, Error> {
+                    self.call(request).await
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    /// Makes a queue, or finds it if it is there with the same attributes.
+    create_queue(CreateQueue) -> QueueUrl;
+    /// Deletes a queue with everything in it; its name is blocked for 60 seconds.
+    delete_queue(DeleteQueue) -> Done;
+    /// Finds the URL of a queue.
+    get_queue_url(GetQueueUrl) -> QueueUrl;
+    /// Lists queues, in pages if asked to.
+    list_queues(ListQueues) -> ListQueuesOutput;
+    /// Lists the queues that have this one as their dead-letter queue.
+    list_dead_letter_source_queues(ListDeadLetterSourceQueues) -> ListDeadLetterSourceQueuesOutput;
+    /// Returns attributes of a queue.
+    get_queue_attributes(GetQueueAttributes) -> GetQueueAttributesOutput;
+    /// Sets attributes of a queue.
+    set_queue_attributes(SetQueueAttributes) -> Done;
+    /// Removes every message of a queue, once in 60 seconds.
+    purge_queue(PurgeQueue) -> Done;
+    /// Sends a message.
+    send_message(SendMessage) -> SendMessageOutput;
+    /// Sends up to ten messages, each of which succeeds or fails alone.
+    send_message_batch(SendMessageBatch) -> BatchOutcome<SendMessageBatchSuccess>;
+    /// Receives up to ten messages, and waits for the first of them if asked to.
+    ///
+    /// # Cancellation
+    /// A receive that waits goes on when its future is dropped, as it does in SQS, unless the
+    /// settings say otherwise: see [`AbandonedReceives`](crate::AbandonedReceives).
+    receive_message(ReceiveMessage) -> ReceiveMessageOutput;
+    /// Deletes a message; with a receipt that is not the newest it may succeed and delete nothing.
+    delete_message(DeleteMessage) -> Done;
+    /// Deletes up to ten messages, each of which succeeds or fails alone.
+    delete_message_batch(DeleteMessageBatch) -> BatchOutcome<BatchSuccess>;
+    /// Sets how long, from now, a message stays invisible.
+    change_message_visibility(ChangeMessageVisibility) -> Done;
+    /// Sets how long up to ten messages stay invisible, each of which succeeds or fails alone.
+    change_message_visibility_batch(ChangeMessageVisibilityBatch) -> BatchOutcome<BatchSuccess>;
+}

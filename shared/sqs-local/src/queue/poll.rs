@@ -1,0 +1,62 @@
+//! Receives that wait for messages.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use super::receive::{Delivery, Take};
+use crate::limits::Millis;
+
+/// Names a waiting receive, in the order of arrival.
+pub(crate) type Ticket = u64;
+
+/// A receive that waits: what it wants, how long it stays, and where the answer goes.
+///
+/// It stays in the queue when its client goes away, as it does in SQS: the messages it gets
+/// are invisible then, although nobody saw them.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    pub(crate) take: Take,
+    pub(crate) deadline: Millis,
+    pub(crate) reply: oneshot::Sender<Vec<Delivery>>,
+}
+
+/// The waiting receives of a queue, served in turn.
+#[derive(Debug, Default)]
+pub(crate) struct Polls {
+    waiting: BTreeMap<Ticket, Poll>,
+    ticket_next: Ticket,
+}
+
+impl Polls {
+    pub(crate) fn join(&mut self, poll: Poll) -> Ticket {
+        let ticket = self.ticket_next;
+        self.ticket_next += 1;
+        self.waiting.insert(ticket, poll);
+        ticket
+    }
+
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Poll> {
+        self.waiting.remove(&ticket)
+    }
+
+    /// Returns the next receive that still waits at the given time, and drops those before it
+    /// whose time is over.
+    pub(crate) fn next(&mut self, at: Millis) -> Option<Ticket> {
+        while let Some((ticket, poll)) = self.waiting.first_key_value() {
+            if poll.deadline > at {
+                return Some(*ticket);
+            }
+            self.waiting.pop_first();
+        }
+        None
+    }
+
+    pub(crate) fn get(&self, ticket: Ticket) -> Option<&Poll> {
+        self.waiting.get(&ticket)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
