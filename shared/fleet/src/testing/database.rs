@@ -358,13 +358,13 @@ mod tests {
         check("postgres://fleet:pw@localhost/postgres", true);
         check("postgres://fleet:pw@[::1]:5432/postgres", true);
         check("postgres://fleet:pw@db.example.com/postgres", false);
-        check("postgres://fleet:pw@10.0.0.7/postgres", false);
+        check("postgres://fleet:pw@192.0.2.7/postgres", false);
         check(
             "postgres://fleet:pw@127.0.0.1,db.example.com/postgres",
             false,
         );
         check(
-            "postgres://fleet:pw@localhost/postgres?hostaddr=10.0.0.7",
+            "postgres://fleet:pw@localhost/postgres?hostaddr=192.0.2.7",
             false,
         );
         check("host=127.0.0.1 user=fleet", false);

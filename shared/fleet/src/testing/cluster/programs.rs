@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn an_unpacked_tree_keeps_its_inner_paths_when_it_is_copied() {
-        let bin = PathBuf::from("/root/clone/target/tools/postgresql/usr/lib/postgresql/15/bin");
+        let bin = PathBuf::from("/srv/clone/target/tools/postgresql/usr/lib/postgresql/15/bin");
         let programs = Programs {
             tree: tree_of(&bin),
             bin,
@@ -307,7 +307,7 @@ mod tests {
         };
         assert_eq!(
             programs.private_tree(),
-            Some(Path::new("/root/clone/target/tools/postgresql"))
+            Some(Path::new("/srv/clone/target/tools/postgresql"))
         );
         let moved = programs.moved_to(Path::new("/tmp/fleet-pg-1/tools"));
         assert_eq!(
