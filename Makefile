@@ -87,7 +87,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 		$(CARGO) fmt --manifest-path $(STARTER) --check && \
 		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
 	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
-	$(SCRIPTS)/deny.sh
+	$(SCRIPTS)/deny.sh "$(TARGET)"
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
 
