@@ -31,6 +31,21 @@ pub enum StoreErrorClass {
     /// Everything else, from a violated constraint to a missing table: an attempt failed.
     #[error("the database refused the statement")]
     Statement,
+    /// The address or the server is set up in a way that the fleet refuses: no message is
+    /// charged, and at its start a process ends rather than waits.
+    #[error("the configuration of the database is refused")]
+    Misconfigured,
+}
+
+impl StoreError {
+    /// Makes an error of a class from what was found wrong, with no answer of the server behind it.
+    pub fn new(class: StoreErrorClass, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            class,
+            sqlstate: None,
+            source: Some(source.into()),
+        }
+    }
 }
 
 impl StoreErrorClass {
@@ -49,7 +64,10 @@ impl StoreErrorClass {
             // An idle session was cut off, or the database is gone for good.
             _ if state.starts_with("57P") => Self::Unavailable,
             // Connections, disk, memory, I/O, corrupted pages, wrong password after a rotation.
-            _ if ["08", "53", "58", "XX", "28"].iter().any(|class| state.starts_with(class)) => {
+            _ if ["08", "53", "58", "XX", "28"]
+                .iter()
+                .any(|class| state.starts_with(class)) =>
+            {
                 Self::Unavailable
             }
             // Data exceptions, and program limits such as JSON nested too deep.

@@ -5,10 +5,19 @@
 //!
 //! **Invariant:** only this room names `tokio-postgres` and `deadpool-postgres`.
 
+/// A failure, classified once.
 mod error;
+
+/// What the ledgers hold.
 mod rows;
-mod memory;
+
+/// What the relay asks of a store.
 mod outbox;
+
+/// The fake.
+mod memory;
+
+/// The real thing.
 mod postgres;
 
 use std::fmt;
@@ -19,8 +28,11 @@ use crate::message::{EventKey, NewEvent};
 
 pub use error::{StoreError, StoreErrorClass};
 pub use memory::MemoryStore;
-pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxStats};
-pub use postgres::{PostgresStore, PostgresTransaction, Row, ToSql};
+pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
+pub use postgres::{
+    MigrateError, MigrateOptions, Migration, Migrations, Params, PlannedMigration, PoolStatus,
+    PostgresOptions, PostgresStore, PostgresTransaction, Row, Subscription, ToSql, migrate, plan,
+};
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
 
 /// What the consuming side of the runtime asks of its database.
@@ -92,7 +104,7 @@ pub enum KeyState {
 ///
 /// Dropping it rolls back and never leaves a connection unusable.
 #[async_trait]
-pub trait Transaction: fmt::Debug + Send {
+pub trait Transaction: fmt::Debug + Send + Sync {
     /// Commits the claims, the effects and the published events together.
     ///
     /// # Errors

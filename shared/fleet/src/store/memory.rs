@@ -1,0 +1,345 @@
+//! The store in memory: the same promises without a database, for simulations and tests.
+
+mod outbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use self::outbox::Row;
+use super::{
+    Attempt, AttemptOutcome, Claim, DeadLetter, History, KeyState, PostgresTransaction, Store,
+    StoreError, StoreErrorClass, Subscription, Transaction,
+};
+use crate::message::{EventKey, NewEvent};
+
+/// A store that lives and dies with the process.
+///
+/// It does what Postgres does, claims that wait for each other included, and
+/// passes the same conformance suite. Nothing in it depends on chance, so a
+/// simulation with a fixed schedule runs the same way each time.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Changes when a claim is committed or given back.
+    settled: watch::Sender<u64>,
+    /// Changes when outbox rows are committed.
+    writes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    is_down: bool,
+    inbox: BTreeMap<(String, EventKey), Inbox>,
+    attempts: BTreeMap<(String, String, u32), Attempt>,
+    dead_letters: BTreeMap<String, DeadLetter>,
+    subscriptions: BTreeMap<String, BTreeSet<String>>,
+    outbox: BTreeMap<i64, Row>,
+    /// What was ever enqueued: event and destination.
+    enqueued: BTreeSet<(EventKey, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inbox {
+    Held,
+    Done,
+}
+
+/// An open transaction; its claims are held until it ends.
+struct MemoryTransaction {
+    shared: Arc<Shared>,
+    claims: Vec<(String, EventKey)>,
+    effects: Mutex<Effects>,
+}
+
+#[derive(Default)]
+struct Effects {
+    published: Vec<NewEvent>,
+    has_failed: bool,
+}
+
+impl MemoryStore {
+    /// Makes an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds subscriptions, for [`Transaction::publish`].
+    pub fn subscribe(&self, subscriptions: &[Subscription]) {
+        let mut state = self.shared.lock();
+        for Subscription {
+            event_type,
+            consumer,
+        } in subscriptions
+        {
+            let consumers = state.subscriptions.entry(event_type.clone()).or_default();
+            consumers.insert(consumer.clone());
+        }
+    }
+
+    /// Takes the database down, or brings it back.
+    ///
+    /// While it is down every call is refused as `Unavailable`, and so is the
+    /// commit of a transaction that was open before.
+    pub fn set_down(&self, is_down: bool) {
+        self.shared.lock().is_down = is_down;
+    }
+
+    /// Opens a transaction without a claim, for producers.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` while the store is down.
+    pub fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        drop(self.shared.up()?);
+        Ok(Box::new(MemoryTransaction::new(&self.shared, Vec::new())))
+    }
+
+    /// Returns the keys that a consumer has done.
+    pub fn processed(&self, consumer: &str) -> Vec<EventKey> {
+        let state = self.shared.lock();
+        let done = state
+            .inbox
+            .iter()
+            .filter(|(_, inbox)| **inbox == Inbox::Done);
+        done.filter(|((of, _), _)| of == consumer)
+            .map(|((_, key), _)| key.clone())
+            .collect()
+    }
+
+    /// Returns the ledger of attempts, by consumer, message and receive.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.shared.lock().attempts.values().cloned().collect()
+    }
+
+    /// Returns the dead letters that were recorded, by the id of their copy.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.shared.lock().dead_letters.values().cloned().collect()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn claim(&self, consumer: &str, key: &EventKey) -> Result<Claim, StoreError> {
+        let claim = (consumer.to_owned(), key.clone());
+        let mut settled = self.shared.settled.subscribe();
+        loop {
+            {
+                let mut state = self.shared.up()?;
+                match state.inbox.get(&claim) {
+                    Some(Inbox::Done) => return Ok(Claim::Duplicate),
+                    Some(Inbox::Held) => {}
+                    None => {
+                        state.inbox.insert(claim.clone(), Inbox::Held);
+                        let transaction = MemoryTransaction::new(&self.shared, vec![claim]);
+                        return Ok(Claim::New(Box::new(transaction)));
+                    }
+                }
+            }
+            // The sender lives as long as the store.
+            let _ = settled.changed().await;
+        }
+    }
+
+    async fn claim_all(
+        &self,
+        consumer: &str,
+        keys: &[EventKey],
+    ) -> Result<(Box<dyn Transaction>, Vec<KeyState>), StoreError> {
+        let mut state = self.shared.up()?;
+        let mut claims = Vec::new();
+        let mut states = Vec::with_capacity(keys.len());
+        for key in keys {
+            let claim = (consumer.to_owned(), key.clone());
+            states.push(match state.inbox.get(&claim) {
+                Some(Inbox::Held) if claims.contains(&claim) => KeyState::Duplicate,
+                Some(Inbox::Held) => KeyState::Contended,
+                Some(Inbox::Done) => KeyState::Duplicate,
+                None => {
+                    state.inbox.insert(claim.clone(), Inbox::Held);
+                    claims.push(claim);
+                    KeyState::New
+                }
+            });
+        }
+        drop(state);
+        Ok((
+            Box::new(MemoryTransaction::new(&self.shared, claims)),
+            states,
+        ))
+    }
+
+    async fn history(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        key: &EventKey,
+    ) -> Result<History, StoreError> {
+        let state = self.shared.up()?;
+        let first = (consumer.to_owned(), message_id.to_owned(), 0);
+        let last = (consumer.to_owned(), message_id.to_owned(), u32::MAX);
+        let rows = || {
+            state
+                .attempts
+                .range(first.clone()..=last.clone())
+                .map(|(_, row)| row)
+        };
+        let charged = rows().filter(|row| row.outcome.is_charged()).count();
+        let unknown = rows().filter(|row| row.outcome == AttemptOutcome::UnknownType);
+        let inbox = state.inbox.get(&(consumer.to_owned(), key.clone()));
+        Ok(History {
+            processed: inbox == Some(&Inbox::Done),
+            charged: u32::try_from(charged).unwrap_or(u32::MAX),
+            unknown_since: unknown.map(|row| row.at).min(),
+        })
+    }
+
+    async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {
+        let mut state = self.shared.up()?;
+        for attempt in attempts {
+            let Attempt {
+                consumer,
+                message_id,
+                receive,
+                ..
+            } = attempt;
+            let key = (consumer.clone(), message_id.0.clone(), *receive);
+            state.attempts.insert(key, attempt.clone());
+        }
+        Ok(())
+    }
+
+    async fn record_dead_letters(&self, dead: &[DeadLetter]) -> Result<(), StoreError> {
+        let mut state = self.shared.up()?;
+        for letter in dead {
+            let key = letter.copy_id.0.clone();
+            state
+                .dead_letters
+                .entry(key)
+                .or_insert_with(|| letter.clone());
+        }
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.shared.up().map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Transaction for MemoryTransaction {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        let effects = std::mem::take(
+            self.effects
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let has_published = !effects.published.is_empty();
+        {
+            let mut state = self.shared.up()?;
+            if effects.has_failed {
+                return Err(unavailable(
+                    "an earlier statement failed and ended the transaction",
+                ));
+            }
+            for claim in self.claims.drain(..) {
+                state.inbox.insert(claim, Inbox::Done);
+            }
+            for event in effects.published {
+                state.write_outbox(&event);
+            }
+        }
+        if has_published {
+            tell(&self.shared.writes);
+        }
+        Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) {}
+
+    async fn publish(&self, event: &NewEvent) -> Result<usize, StoreError> {
+        let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribers = match self.shared.up() {
+            Ok(state) => state
+                .subscriptions
+                .get(&event.event_type)
+                .map_or(0, BTreeSet::len),
+            Err(error) => {
+                effects.has_failed = true;
+                return Err(error);
+            }
+        };
+        effects.published.push(event.clone());
+        Ok(subscribers)
+    }
+
+    fn postgres(&self) -> Option<&PostgresTransaction> {
+        None
+    }
+}
+
+impl MemoryTransaction {
+    fn new(shared: &Arc<Shared>, claims: Vec<(String, EventKey)>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            claims,
+            effects: Mutex::default(),
+        }
+    }
+}
+
+impl Drop for MemoryTransaction {
+    /// Gives back what was not committed, and wakes who waits for it.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        for claim in &self.claims {
+            state.inbox.remove(claim);
+        }
+        drop(state);
+        tell(&self.shared.settled);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn up(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.lock();
+        if state.is_down {
+            return Err(unavailable("the store was taken down"));
+        }
+        Ok(state)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemoryTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTransaction")
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unavailable(why: &'static str) -> StoreError {
+    StoreError::new(StoreErrorClass::Unavailable, why)
+}
+
+fn tell(channel: &watch::Sender<u64>) {
+    channel.send_modify(|count| *count = count.wrapping_add(1));
+}

@@ -1,0 +1,428 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
+
+use super::migrations::{Migration, Migrations, PlannedMigration, Subscription};
+use super::sql::render;
+use super::{PostgresStore, check_schema_name, connect, failure};
+use crate::store::{StoreError, StoreErrorClass};
+
+/// How long another migration may hold the lock before this one gives up.
+const TURN_MAX: Duration = Duration::from_secs(60);
+
+/// How often to ask whether it is our turn: a waiting statement would hold a
+/// snapshot, for which building an index concurrently would wait.
+const TURN_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a migration that could not lock its tables is tried again.
+const LOCK_ATTEMPTS: u32 = 10;
+
+/// How long to let the others work before that: while a DDL statement waits for
+/// its lock, everybody queues up behind it.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+
+const BOOTSTRAP: &str = r"
+    create table if not exists {schema}.migrations (
+        owner      text not null,
+        number     integer not null,
+        name       text not null,
+        checksum   text not null,
+        applied_at timestamptz not null default now(),
+        primary key (owner, number)
+    )";
+
+/// Where and how patiently to migrate.
+#[derive(Clone, Debug)]
+pub struct MigrateOptions {
+    /// The schema of the runtime's tables.
+    pub schema: String,
+    /// How long a statement may wait for a lock before it lets the others go first.
+    pub lock_timeout: Duration,
+}
+
+/// Why a database was not migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A newer release has migrated it; this one must not touch it.
+    #[error(
+        "the database is newer than this program: {owner} is at migration {found}, and {known} is the last that is known here"
+    )]
+    Newer {
+        /// Whose migrations they are.
+        owner: &'static str,
+        /// The last applied.
+        found: u32,
+        /// The last known.
+        known: u32,
+    },
+    /// A migration was edited after it had been applied.
+    #[error("migration {0} has changed since it was applied; add a new one instead")]
+    Changed(PlannedMigration),
+    /// The numbers of a set are not 1, 2, 3 and so on.
+    #[error(
+        "the migrations of {owner} are misnumbered at {number}: they count from 1 without gaps"
+    )]
+    Misnumbered {
+        /// Whose migrations they are.
+        owner: &'static str,
+        /// The first number out of place.
+        number: u32,
+    },
+    /// Another migration ran for too long.
+    #[error("another migration is running for more than {} s", TURN_MAX.as_secs())]
+    Occupied,
+    /// A step failed; nothing of it is left, and the steps before it stand.
+    #[error("migration {migration} failed")]
+    Step {
+        /// The step.
+        migration: PlannedMigration,
+        /// What the database said.
+        source: StoreError,
+    },
+    /// The database cannot be reached, or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Default for MigrateOptions {
+    fn default() -> Self {
+        Self {
+            schema: "fleet".to_owned(),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Applies the migrations that the database lacks and writes the subscriptions.
+///
+/// It returns what it applied. Any number may run at once: one works, the
+/// others wait and find nothing to do. `url` has to reach the server without a
+/// transaction pooler, because the lock belongs to the session.
+///
+/// Subscriptions of the consumers named in `subscriptions` become exactly
+/// these; those of consumers that only other programs know are left alone.
+///
+/// # Errors
+///
+/// The database is newer, a migration changed or failed, or there is no database.
+///
+/// # Cancellation
+///
+/// Dropping the future rolls the current migration back; those before it stand.
+pub async fn migrate(
+    url: &str,
+    options: &MigrateOptions,
+    sets: &[Migrations],
+    subscriptions: &[Subscription],
+) -> Result<Vec<PlannedMigration>, MigrateError> {
+    on_session(url, &options.schema, async |client| {
+        let settings = format!(
+            "set statement_timeout = 0; set lock_timeout = {}",
+            options.lock_timeout.as_millis()
+        );
+        run(client, &settings).await?;
+        take_turn(client).await?;
+        bootstrap(client, &options.schema).await?;
+        let lacking = compare(client, &options.schema, sets).await?;
+        for step in &lacking {
+            apply(client, &options.schema, *step).await?;
+        }
+        subscribe(client, &options.schema, subscriptions).await?;
+        Ok(lacking)
+    })
+    .await
+}
+
+/// Lists what [`migrate`] would apply, and changes nothing.
+///
+/// # Errors
+///
+/// As [`migrate`].
+///
+/// # Cancellation
+///
+/// May be dropped at any time.
+pub async fn plan(
+    url: &str,
+    options: &MigrateOptions,
+    sets: &[Migrations],
+) -> Result<Vec<PlannedMigration>, MigrateError> {
+    on_session(url, &options.schema, async |client| {
+        compare(client, &options.schema, sets).await
+    })
+    .await
+}
+
+impl PostgresStore {
+    /// Lists the migrations that the database lacks for this program; none means ready.
+    ///
+    /// A database that is newer is ready: the schema expands before it contracts.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    ///
+    /// # Cancellation
+    ///
+    /// May be dropped at any time.
+    pub async fn check_schema(
+        &self,
+        sets: &[Migrations],
+    ) -> Result<Vec<PlannedMigration>, StoreError> {
+        let sql = render(
+            "select owner, max(number) from {schema}.migrations group by owner",
+            &self.shared.schema,
+        );
+        let applied = match self.query(&sql, &[]).await {
+            Ok(rows) => rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+            Err(error) if is_missing(error.sqlstate.as_deref()) => BTreeMap::<String, i32>::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(steps(sets)
+            .filter(|step| {
+                let last = applied.get(step.owner).copied().unwrap_or(0);
+                i64::from(step.migration.number) > i64::from(last)
+            })
+            .collect())
+    }
+}
+
+/// Connects, runs the work and closes; the connection is driven beside the work.
+async fn on_session<T>(
+    url: &str,
+    schema: &str,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
+) -> Result<T, MigrateError> {
+    check_schema_name(schema)?;
+    let config = connect::config(url)?;
+    let (mut client, connection) = config.connect(NoTls).await.map_err(failure::of_connect)?;
+    let mut connection = std::pin::pin!(connection);
+    let result = {
+        let mut work = std::pin::pin!(work(&mut client));
+        tokio::select! {
+            biased;
+            result = &mut work => result,
+            // The work fails with it, and says it better.
+            _ = &mut connection => work.await,
+        }
+    };
+    drop(client);
+    // Closes politely, so that the database is free when this returns.
+    let _ = tokio::time::timeout(TURN_PAUSE, connection).await;
+    result
+}
+
+/// Waits until no other migration runs on this database.
+async fn take_turn(client: &Client) -> Result<(), MigrateError> {
+    let deadline = Instant::now() + TURN_MAX;
+    let sql = "select pg_try_advisory_lock(hashtextextended('fleet migrate', 0))";
+    loop {
+        let row = client
+            .query_one(sql, &[])
+            .await
+            .map_err(failure::of_statement)?;
+        if row.get(0) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(MigrateError::Occupied);
+        }
+        sleep(TURN_PAUSE).await;
+    }
+}
+
+/// Creates the schema and the table of migrations, where they are missing.
+async fn bootstrap(client: &Client, schema: &str) -> Result<(), StoreError> {
+    let sql = "select to_regnamespace($1::text) is not null";
+    let row = client.query_one(sql, &[&format!("\"{schema}\"")]).await;
+    // `if not exists` would ask for a right on the database that is not needed.
+    if !row.map_err(failure::of_statement)?.get::<_, bool>(0) {
+        run(client, &render("create schema {schema}", schema)).await?;
+    }
+    run(client, &render(BOOTSTRAP, schema)).await
+}
+
+/// Compares what was applied with what is known, and returns what is lacking.
+async fn compare(
+    client: &Client,
+    schema: &str,
+    sets: &[Migrations],
+) -> Result<Vec<PlannedMigration>, MigrateError> {
+    let applied = read_applied(client, schema).await?;
+    let mut lacking = Vec::new();
+    for set in sets {
+        let known = u32::try_from(set.steps.len()).unwrap_or(u32::MAX);
+        let found = applied
+            .keys()
+            .filter(|(owner, _)| owner == set.owner)
+            .map(|(_, n)| *n)
+            .max();
+        if let Some(found) = found.filter(|found| *found > known) {
+            return Err(MigrateError::Newer {
+                owner: set.owner,
+                found,
+                known,
+            });
+        }
+    }
+    for (step, checksum) in checksums(client, sets).await? {
+        match applied.get(&(step.owner.to_owned(), step.migration.number)) {
+            None => lacking.push(step),
+            Some(recorded) if *recorded == checksum => {}
+            Some(_) => return Err(MigrateError::Changed(step)),
+        }
+    }
+    Ok(lacking)
+}
+
+type Applied = BTreeMap<(String, u32), String>;
+
+async fn read_applied(client: &Client, schema: &str) -> Result<Applied, StoreError> {
+    let sql = render(
+        "select owner, number, checksum from {schema}.migrations",
+        schema,
+    );
+    match client.query(&sql, &[]).await {
+        Ok(rows) => Ok(rows
+            .iter()
+            .map(|row| {
+                let number = u32::try_from(row.get::<_, i32>(1)).unwrap_or(u32::MAX);
+                ((row.get(0), number), row.get(2))
+            })
+            .collect()),
+        Err(error) if is_missing(error.code().map(SqlState::code)) => Ok(Applied::new()),
+        Err(error) => Err(failure::of_statement(error)),
+    }
+}
+
+/// Has the checksums computed by the server, which knows the algorithm anyway.
+async fn checksums(
+    client: &Client,
+    sets: &[Migrations],
+) -> Result<Vec<(PlannedMigration, String)>, MigrateError> {
+    for set in sets {
+        for (expected, step) in (1u32..).zip(set.steps) {
+            if step.number != expected {
+                return Err(MigrateError::Misnumbered {
+                    owner: set.owner,
+                    number: step.number,
+                });
+            }
+        }
+    }
+    let texts: Vec<&str> = steps(sets).map(|step| step.migration.sql).collect();
+    let sql = "select encode(sha256(convert_to(text, 'UTF8')), 'hex')
+        from unnest($1::text[]) with ordinality as t (text, n) order by n";
+    let rows = client
+        .query(sql, &[&texts])
+        .await
+        .map_err(failure::of_statement)?;
+    Ok(steps(sets).zip(rows.iter().map(|row| row.get(0))).collect())
+}
+
+/// Applies one migration, waiting for its locks in short turns.
+async fn apply(
+    client: &mut Client,
+    schema: &str,
+    step: PlannedMigration,
+) -> Result<(), MigrateError> {
+    let mut attempt = 1;
+    loop {
+        match apply_once(client, schema, step).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.class == StoreErrorClass::Conflict && attempt < LOCK_ATTEMPTS => {
+                tracing::info!(migration = %step, attempt, "a table is locked; trying again");
+                attempt += 1;
+                sleep(LOCK_PAUSE).await;
+            }
+            Err(source) => {
+                return Err(MigrateError::Step {
+                    migration: step,
+                    source,
+                });
+            }
+        }
+    }
+}
+
+async fn apply_once(
+    client: &mut Client,
+    schema: &str,
+    step: PlannedMigration,
+) -> Result<(), StoreError> {
+    let Migration { number, name, sql } = step.migration;
+    let transaction = client.transaction().await.map_err(failure::of_statement)?;
+    transaction
+        .batch_execute(&render(sql, schema))
+        .await
+        .map_err(failure::of_statement)?;
+    let record = render(
+        "insert into {schema}.migrations (owner, number, name, checksum)
+        values ($1, $2, $3, encode(sha256(convert_to($4, 'UTF8')), 'hex'))",
+        schema,
+    );
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    transaction
+        .execute(&record, &[&step.owner, &number, &name, &sql])
+        .await
+        .map_err(failure::of_statement)?;
+    transaction.commit().await.map_err(failure::of_statement)
+}
+
+/// Makes the subscriptions of the given consumers exactly the given ones.
+async fn subscribe(
+    client: &mut Client,
+    schema: &str,
+    subscriptions: &[Subscription],
+) -> Result<(), StoreError> {
+    let types: Vec<&str> = subscriptions
+        .iter()
+        .map(|s| s.event_type.as_str())
+        .collect();
+    let consumers: Vec<&str> = subscriptions.iter().map(|s| s.consumer.as_str()).collect();
+    // One statement: a producer sees the old list or the new one.
+    let sql = render(
+        "with wanted as (
+            select * from unnest($1::text[], $2::text[]) as w (event_type, consumer)
+        ), gone as (
+            delete from {schema}.subscriptions s
+            where s.consumer = any ($2)
+                and not exists (
+                    select from wanted w
+                    where w.event_type = s.event_type and w.consumer = s.consumer)
+        )
+        insert into {schema}.subscriptions (event_type, consumer)
+        select event_type, consumer from wanted
+        on conflict do nothing",
+        schema,
+    );
+    client
+        .execute(&sql, &[&types, &consumers])
+        .await
+        .map(|_| ())
+        .map_err(failure::of_statement)
+}
+
+async fn run(client: &Client, sql: &str) -> Result<(), StoreError> {
+    client
+        .batch_execute(sql)
+        .await
+        .map_err(failure::of_statement)
+}
+
+fn steps(sets: &[Migrations]) -> impl Iterator<Item = PlannedMigration> {
+    sets.iter().flat_map(|set| {
+        set.steps.iter().map(|step| PlannedMigration {
+            owner: set.owner,
+            migration: *step,
+        })
+    })
+}
+
+/// No schema or no table yet: nothing was applied.
+fn is_missing(sqlstate: Option<&str>) -> bool {
+    matches!(sqlstate, Some("42P01" | "3F000"))
+}

@@ -1,0 +1,62 @@
+/// One step of a database's schema: numbered SQL that was once released and never changes.
+///
+/// Steps expand first and contract later: the previous release has to run on
+/// the new schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its place, from 1, without gaps within its owner.
+    pub number: u32,
+    /// What it does, for people.
+    pub name: &'static str,
+    /// Its statements, run in one transaction; `{schema}` stands for the runtime's schema.
+    pub sql: &'static str,
+}
+
+/// The migrations of one owner: the runtime, or one domain of an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrations {
+    /// Whose they are; numbers count within it.
+    pub owner: &'static str,
+    /// The steps, in order.
+    pub steps: &'static [Migration],
+}
+
+/// A migration that a database lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedMigration {
+    /// Whose it is.
+    pub owner: &'static str,
+    /// The step.
+    pub migration: Migration,
+}
+
+/// A consumer that wants the events of a type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subscription {
+    /// The type, such as `order.placed`.
+    pub event_type: String,
+    /// The consumer's registered name, which is also its destination in the outbox.
+    pub consumer: String,
+}
+
+impl Migrations {
+    /// The migrations of the runtime's own tables.
+    pub const RUNTIME: Self = Self {
+        owner: "fleet",
+        steps: &[Migration {
+            number: 1,
+            name: "runtime",
+            sql: include_str!("../migrations/0001_runtime.sql"),
+        }],
+    };
+}
+
+impl std::fmt::Display for PlannedMigration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} {:04} {}",
+            self.owner, self.migration.number, self.migration.name
+        )
+    }
+}

@@ -1,0 +1,313 @@
+//! The store on PostgreSQL 14 and later.
+//!
+//! Nothing of a message is held in this room: a transaction owns its
+//! connection, and the connection's state is looked after in `session` alone.
+
+/// What the driver and the pool say, as classes.
+mod failure;
+
+/// Every statement of the runtime.
+mod sql;
+
+/// Addresses, the pool, and servers that are refused.
+mod connect;
+
+/// Wake-ups between processes, after the commit.
+mod notify;
+
+/// A connection that goes back clean or not at all.
+mod session;
+
+/// What a handler and a producer hold.
+mod transaction;
+
+/// Claims and what is done.
+mod inbox;
+
+/// Attempts and dead letters.
+mod ledger;
+
+/// Rows on their way to a queue.
+mod outbox;
+
+/// Numbered SQL.
+mod migrations;
+
+/// Numbered SQL, applied.
+mod migrate;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio::sync::watch;
+use tokio_postgres::Config;
+use tokio_util::task::TaskTracker;
+
+use super::Transaction;
+use super::{Attempt, Claim, DeadLetter, History, KeyState, Store, StoreError, StoreErrorClass};
+use crate::message::EventKey;
+use notify::Notifier;
+use session::Session;
+use sql::Sql;
+
+pub use migrate::{MigrateError, MigrateOptions, migrate, plan};
+pub use migrations::{Migration, Migrations, PlannedMigration, Subscription};
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::ToSql;
+pub use transaction::{Params, PostgresTransaction};
+
+/// How the runtime uses its database.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// The schema of the runtime's tables: `[a-z_][a-z0-9_]*`, at most 63 characters.
+    pub schema: String,
+    /// An address that reaches the server without a transaction pooler, for LISTEN.
+    pub direct_url: Option<String>,
+    /// The most connections.
+    pub pool_size: usize,
+    /// How long to wait for a free one of them.
+    pub wait_max: Duration,
+    /// How long the server may take to answer a statement of the runtime.
+    pub answer_max: Duration,
+}
+
+/// A pool of connections and what the runtime does with them.
+///
+/// Cloning is cheap; all clones share the pool.
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+/// How the pool is doing at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The most connections there may be.
+    pub max: usize,
+    /// How many there are.
+    pub open: usize,
+    /// How many of them are free.
+    pub idle: usize,
+    /// How many callers wait for one.
+    pub waiting: usize,
+}
+
+/// What the store, its sessions and its transactions have in common.
+struct Shared {
+    pool: Pool,
+    sql: Sql,
+    schema: String,
+    direct: Option<Config>,
+    answer_max: Duration,
+    tasks: TaskTracker,
+    writes: watch::Sender<u64>,
+    notifier: Notifier,
+    /// Where the walk over the ordering keys of a destination ended.
+    walks: Mutex<HashMap<String, String>>,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            schema: "fleet".to_owned(),
+            direct_url: None,
+            // Two cores commit a hundred thousand rows a second over four.
+            pool_size: 16,
+            wait_max: Duration::from_secs(5),
+            // Long enough for a claim to wait out another worker's handler.
+            answer_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Makes a store from an address; the first use connects.
+    ///
+    /// A database that is down is no error here: [`Store::probe`] tells.
+    ///
+    /// # Errors
+    ///
+    /// `Misconfigured`: the address is none, asks for TLS, or the schema's name
+    /// is none.
+    pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+        check_schema_name(&options.schema)?;
+        let direct = options
+            .direct_url
+            .as_deref()
+            .map(connect::config)
+            .transpose()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                pool: connect::pool(connect::config(url)?, &options)?,
+                sql: Sql::new(&options.schema),
+                notifier: Notifier::new(&options.schema),
+                schema: options.schema,
+                direct,
+                answer_max: options.answer_max,
+                tasks: TaskTracker::new(),
+                writes: watch::Sender::new(0),
+                walks: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Opens a transaction without a claim, for producers.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives the connection back.
+    pub async fn begin(&self) -> Result<PostgresTransaction, StoreError> {
+        PostgresTransaction::begin(&self.shared).await
+    }
+
+    /// Runs one statement on its own and returns its rows.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future cancels the statement; whether it took effect is unknown.
+    pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
+        let session = Session::open(&self.shared).await?;
+        let client = session.client();
+        let work = async {
+            client
+                .query(&client.prepare_cached(sql).await?, params)
+                .await
+        };
+        session.run_bounded(work).await
+    }
+
+    /// Tells how the pool is doing.
+    pub fn pool_status(&self) -> PoolStatus {
+        let status = self.shared.pool.status();
+        PoolStatus {
+            max: status.max_size,
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+        }
+    }
+
+    /// Waits for the clean-up of what was dropped and closes all connections.
+    ///
+    /// # Cancellation
+    ///
+    /// May be dropped at any time; then connections close when the store is dropped.
+    pub async fn close(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.pool.close();
+    }
+
+    async fn read_sign_of_life(&self) -> Result<(), StoreError> {
+        let session = Session::open(&self.shared).await?;
+        let client = session.client();
+        let work = async {
+            let sql =
+                "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool";
+            client
+                .query_one(&client.prepare_cached(sql).await?, &[])
+                .await
+        };
+        if session.run_bounded(work).await?.get(0) {
+            let why = "the server is read-only: a standby, or after a failover";
+            return Err(StoreError::new(StoreErrorClass::Unavailable, why));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn claim(&self, consumer: &str, key: &EventKey) -> Result<Claim, StoreError> {
+        self.claim_one(consumer, key).await
+    }
+
+    async fn claim_all(
+        &self,
+        consumer: &str,
+        keys: &[EventKey],
+    ) -> Result<(Box<dyn Transaction>, Vec<KeyState>), StoreError> {
+        self.claim_many(consumer, keys).await
+    }
+
+    async fn history(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        key: &EventKey,
+    ) -> Result<History, StoreError> {
+        self.read_history(consumer, message_id, key).await
+    }
+
+    async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {
+        self.write_attempts(attempts).await
+    }
+
+    async fn record_dead_letters(&self, dead: &[DeadLetter]) -> Result<(), StoreError> {
+        self.write_dead_letters(dead).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.read_sign_of_life().await
+    }
+}
+
+impl Shared {
+    /// Tells this process, and then the others, that outbox rows were committed.
+    fn tell_of_writes(self: &Arc<Self>) {
+        self.writes
+            .send_modify(|count| *count = count.wrapping_add(1));
+        notify::flag(self);
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    // Configurations hold passwords: they stay out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("schema", &self.schema)
+            .field("direct_url", &self.direct_url.as_ref().map(|_| "***"))
+            .field("pool_size", &self.pool_size)
+            .field("wait_max", &self.wait_max)
+            .field("answer_max", &self.answer_max)
+            .finish()
+    }
+}
+
+/// The name goes into the text of statements: it has to be a plain identifier.
+fn check_schema_name(schema: &str) -> Result<(), StoreError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let starts_well = !schema.starts_with(|c: char| c.is_ascii_digit());
+    // 63: Postgres cuts longer identifiers off silently (NAMEDATALEN).
+    if (1..=63).contains(&schema.len()) && schema.chars().all(plain) && starts_well {
+        return Ok(());
+    }
+    let why = "the schema's name has to be 1 to 63 of a-z, 0-9 and _, not starting with a digit";
+    Err(StoreError::new(StoreErrorClass::Misconfigured, why))
+}

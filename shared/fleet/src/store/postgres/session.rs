@@ -1,0 +1,177 @@
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{ClientWrapper, Object};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+
+use super::{Shared, failure};
+use crate::store::StoreError;
+
+/// How long a connection may take to become clean before it is thrown away.
+const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
+
+/// How long a server may take to give up a statement that it was asked to cancel.
+const CANCEL_MAX: Duration = Duration::from_secs(2);
+
+/// A connection of the pool that goes back clean or not at all.
+///
+/// It knows of statements whose future was dropped before their answer came,
+/// and of an open transaction. With either left over, dropping it hands the
+/// connection to a short task that cancels and rolls back.
+#[derive(Debug)]
+pub(super) struct Session {
+    object: Option<Object>,
+    shared: Arc<Shared>,
+    unanswered: AtomicUsize,
+    in_transaction: AtomicBool,
+    broken: AtomicBool,
+}
+
+/// A connection in an unknown state: whoever drops it, drops the connection.
+struct Dirty(Option<Object>);
+
+impl Session {
+    /// Takes a connection from the pool, or makes one.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` if none became free in time; `Unavailable` if none can be made;
+    /// `Misconfigured` if the server is one that the fleet refuses.
+    pub(super) async fn open(shared: &Arc<Shared>) -> Result<Self, StoreError> {
+        let object = shared.pool.get().await.map_err(failure::of_pool)?;
+        Ok(Self {
+            object: Some(object),
+            shared: Arc::clone(shared),
+            unanswered: AtomicUsize::new(0),
+            in_transaction: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn client(&self) -> &ClientWrapper {
+        self.object
+            .as_ref()
+            .expect("the connection leaves only when the session is dropped")
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Says that a transaction is about to be opened, or is known to be closed.
+    pub(super) fn set_in_transaction(&self, open: bool) {
+        self.in_transaction.store(open, Ordering::Relaxed);
+        if !open {
+            // Whatever was unanswered was answered before: answers come in order.
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells whether the outcome of some statement was never looked at.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
+    }
+
+    /// Runs a statement of a caller, who limits its time.
+    pub(super) async fn run<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        // Dropped at this await, the statement stays counted.
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let result = work.await;
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+        result.map_err(|error| {
+            let error = failure::of_statement(error);
+            if error
+                .sqlstate
+                .as_deref()
+                .is_none_or(|state| ["0A000", "26000"].contains(&state))
+            {
+                // The prepared statements or the connection itself are unusable.
+                self.broken.store(true, Ordering::Relaxed);
+            }
+            error
+        })
+    }
+
+    /// Runs a statement of the runtime within its limit.
+    ///
+    /// A server that merely waits, for a lock or its disk, cancels the
+    /// statement when asked and answers so; one that hangs is unavailable.
+    pub(super) async fn run_bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.shared.answer_max;
+        let mut work = std::pin::pin!(self.run(work));
+        if let Ok(result) = timeout(limit, &mut work).await {
+            return result;
+        }
+        cancel(self.client()).await;
+        timeout(CANCEL_MAX, work)
+            .await
+            .unwrap_or_else(|_| Err(failure::no_answer(limit)))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else {
+            return;
+        };
+        let dirty = Dirty(Some(object));
+        let unanswered = *self.unanswered.get_mut() > 0;
+        if *self.broken.get_mut() {
+            return;
+        }
+        if !unanswered && !*self.in_transaction.get_mut() {
+            return dirty.put_back();
+        }
+        // Without a runtime nobody can talk to the server; closing says enough.
+        if let Ok(runtime) = Handle::try_current() {
+            self.shared
+                .tasks
+                .spawn_on(clean_up(dirty, unanswered), &runtime);
+        }
+    }
+}
+
+impl Dirty {
+    fn put_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Dirty {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// Cancels what runs and rolls back, then gives the connection back to the pool.
+async fn clean_up(dirty: Dirty, unanswered: bool) {
+    let Some(client) = &dirty.0 else { return };
+    let work = async {
+        if unanswered {
+            cancel(client).await;
+        }
+        // Answers come in order: after this one nothing of the old is left, and
+        // a cancellation that came late would have hit this and nobody else.
+        client.batch_execute("rollback").await
+    };
+    if let Ok(Ok(())) = timeout(CLEAN_UP_MAX, work).await {
+        dirty.put_back();
+    }
+}
+
+async fn cancel(client: &ClientWrapper) {
+    // Whether it worked shows in the answer to the statement.
+    let _ = timeout(CANCEL_MAX, client.cancel_token().cancel_query(NoTls)).await;
+}
