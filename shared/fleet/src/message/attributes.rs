@@ -36,12 +36,18 @@ impl AttributeValue {
 
     /// Makes an attribute of a textual data type (`String`, `Number`, or either with a custom suffix).
     pub fn text(data_type: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { data_type: data_type.into(), data: Data::Text(value.into()) }
+        Self {
+            data_type: data_type.into(),
+            data: Data::Text(value.into()),
+        }
     }
 
     /// Makes an attribute of a binary data type (`Binary`, or with a custom suffix).
     pub fn binary(data_type: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        Self { data_type: data_type.into(), data: Data::Binary(value.into()) }
+        Self {
+            data_type: data_type.into(),
+            data: Data::Binary(value.into()),
+        }
     }
 
     /// Returns the data type with its custom suffix, as SQS carries it.
@@ -82,7 +88,11 @@ impl Attributes {
     }
 
     /// Sets an attribute and returns the one that it replaced.
-    pub fn set(&mut self, name: impl Into<String>, value: AttributeValue) -> Option<AttributeValue> {
+    pub fn set(
+        &mut self,
+        name: impl Into<String>,
+        value: AttributeValue,
+    ) -> Option<AttributeValue> {
         self.0.insert(name.into(), value)
     }
 
@@ -120,7 +130,10 @@ impl Attributes {
     ///
     /// Source: SQS API reference, SendMessage, "MessageAttributes".
     pub fn size_bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.size_bytes()).sum()
+        self.0
+            .iter()
+            .map(|(name, value)| name.len() + value.size_bytes())
+            .sum()
     }
 }
 

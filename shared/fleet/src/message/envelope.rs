@@ -1,10 +1,10 @@
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use super::event::Event;
 use super::formats::{self, Opened, Parts};
 use super::key::{EventKey, KEY_PART_BYTES_MAX};
 use super::sent::{Message, MessageId};
+use jiff::Timestamp;
 
 /// An event as a handler sees it: typed data and where it came from.
 #[derive(Clone, Debug)]
@@ -83,7 +83,11 @@ impl<'a> RawEnvelope<'a> {
     pub fn open(message: &'a Message, queue: &str) -> Result<Self, DecodeError> {
         let parts = match formats::open(&message.body)? {
             Opened::Complete(parts) => parts,
-            Opened::Bare { event_type, key, data } => Parts {
+            Opened::Bare {
+                event_type,
+                key,
+                data,
+            } => Parts {
                 event_type: event_type
                     .or_else(|| message.attributes.text("type").map(Cow::Borrowed))
                     .ok_or(DecodeError::NoType)?,
@@ -152,13 +156,19 @@ fn check_text(member: &'static str, text: &str) -> Result<(), DecodeError> {
     let problem = if text.is_empty() {
         "is empty".to_owned()
     } else if text.len() > KEY_PART_BYTES_MAX {
-        format!("has {} bytes, at most {KEY_PART_BYTES_MAX} are allowed", text.len())
+        format!(
+            "has {} bytes, at most {KEY_PART_BYTES_MAX} are allowed",
+            text.len()
+        )
     } else if text.contains('\0') {
         "contains U+0000".to_owned()
     } else {
         return Ok(());
     };
-    Err(DecodeError::Envelope { format: "event", problem: format!("`{member}` {problem}") })
+    Err(DecodeError::Envelope {
+        format: "event",
+        problem: format!("`{member}` {problem}"),
+    })
 }
 
 /// Serde quotes the offending value, which may be personal data: kinds stay, values go.
@@ -167,7 +177,9 @@ pub(super) fn without_values(error: &serde_json::Error) -> String {
     let text = text.split(" at line ").next().unwrap_or_default();
     match text.split_once(['`', '"']) {
         Some((kind, rest)) if text.starts_with("invalid") => {
-            let expected = rest.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+            let expected = rest
+                .rsplit_once("expected ")
+                .map_or("", |(_, expected)| expected);
             format!("{}, expected {expected}", kind.trim_end())
         }
         _ => text.to_owned(),
@@ -224,20 +236,72 @@ mod tests {
     fn every_known_envelope_opens_and_every_other_says_what_is_wrong() {
         let typed = [("type", "t")];
         let table: &[(&str, &[(&str, &str)], &str)] = &[
-            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1.10}}"#, &[], r#"/s 1 | t | {"a":1.10}"#),
-            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#, &[], "/s 1 | t | null"),
-            (r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `specversion` is not 1.0"),
-            (r#"{"specversion":"1.0","source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `id` is missing"),
-            (r#"{"specversion":"1.0","id":7,"source":"/s","type":"t"}"#, &[], "CloudEvents envelope: `id` is no string"),
-            (r#"{"specversion":"1.0","id":"","source":"/s","type":"t"}"#, &[], "event envelope: `id` is empty"),
-            (r#"{"specversion":"1.0","id":"a\u0000","source":"/s","type":"t"}"#, &[], "event envelope: `id` contains U+0000"),
-            (r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"AA=="}"#, &[], "CloudEvents envelope: `data_base64` is not supported"),
-            (r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"{\"a\":1}","MessageAttributes":{"type":{"Type":"String","Value":"t"}}}"#, &[], r#"arn:t n | t | {"a":1}"#),
-            (r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"plain"}"#, &[], "body is not JSON (line 1, column 1)"),
-            (r#"{"version":"0","id":"e","detail-type":"Parcel Sent","source":"shop","detail":{"a":1}}"#, &[], r#"shop e | Parcel Sent | {"a":1}"#),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1.10}}"#,
+                &[],
+                r#"/s 1 | t | {"a":1.10}"#,
+            ),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#,
+                &[],
+                "/s 1 | t | null",
+            ),
+            (
+                r#"{"specversion":"0.3","id":"1","source":"/s","type":"t"}"#,
+                &[],
+                "CloudEvents envelope: `specversion` is not 1.0",
+            ),
+            (
+                r#"{"specversion":"1.0","source":"/s","type":"t"}"#,
+                &[],
+                "CloudEvents envelope: `id` is missing",
+            ),
+            (
+                r#"{"specversion":"1.0","id":7,"source":"/s","type":"t"}"#,
+                &[],
+                "CloudEvents envelope: `id` is no string",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"","source":"/s","type":"t"}"#,
+                &[],
+                "event envelope: `id` is empty",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"a\u0000","source":"/s","type":"t"}"#,
+                &[],
+                "event envelope: `id` contains U+0000",
+            ),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data_base64":"AA=="}"#,
+                &[],
+                "CloudEvents envelope: `data_base64` is not supported",
+            ),
+            (
+                r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"{\"a\":1}","MessageAttributes":{"type":{"Type":"String","Value":"t"}}}"#,
+                &[],
+                r#"arn:t n | t | {"a":1}"#,
+            ),
+            (
+                r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"plain"}"#,
+                &[],
+                "body is not JSON (line 1, column 1)",
+            ),
+            (
+                r#"{"version":"0","id":"e","detail-type":"Parcel Sent","source":"shop","detail":{"a":1}}"#,
+                &[],
+                r#"shop e | Parcel Sent | {"a":1}"#,
+            ),
             (r#"{"a":1}"#, &typed, r#"parcels m-1 | t | {"a":1}"#),
-            (r#"{"id":5,"a":1}"#, &[("type", "t"), ("id", "x")], r#"parcels x | t | {"id":5,"a":1}"#),
-            (r#"{"a":1}"#, &[], "bare JSON without a message attribute `type`"),
+            (
+                r#"{"id":5,"a":1}"#,
+                &[("type", "t"), ("id", "x")],
+                r#"parcels x | t | {"id":5,"a":1}"#,
+            ),
+            (
+                r#"{"a":1}"#,
+                &[],
+                "bare JSON without a message attribute `type`",
+            ),
             ("[1,2]", &typed, "parcels m-1 | t | [1,2]"),
             ("", &typed, "body is not JSON (line 1, column 0)"),
             ("{\"a\":", &typed, "body is not JSON (line 1, column 5)"),
@@ -251,7 +315,10 @@ mod tests {
     fn s3_notifications_are_keyed_by_object_version_and_sequence() {
         let body = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k","versionId":"v","sequencer":"0A"}}}]}"#;
         let described = describe(body, &[]);
-        assert!(described.starts_with("s3://b k/v/0A | s3:ObjectCreated:Put | {"), "{described}");
+        assert!(
+            described.starts_with("s3://b k/v/0A | s3:ObjectCreated:Put | {"),
+            "{described}"
+        );
     }
 
     #[test]
@@ -261,7 +328,11 @@ mod tests {
                 r#"{{"specversion":"1.0","id":"1","source":"/s","type":"parcel.sent","data":{data}}}"#
             );
             let message = message(&body, &[]);
-            RawEnvelope::open(&message, "q").unwrap().decode::<Sent>().unwrap_err().to_string()
+            RawEnvelope::open(&message, "q")
+                .unwrap()
+                .decode::<Sent>()
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(
             check(r#"{"parcels":[{"weight":1},{"weight":"jane@example.com"}]}"#),

@@ -98,7 +98,11 @@ impl NewEvent {
             ("type", &self.event_type),
             ("time", &self.time.to_string()),
         ] {
-            push_member(&mut body, name, &serde_json::Value::from(value.as_str()).to_string());
+            push_member(
+                &mut body,
+                name,
+                &serde_json::Value::from(value.as_str()).to_string(),
+            );
         }
         push_member(&mut body, "datacontenttype", r#""application/json""#);
         if let Some(trace_parent) = &self.trace_parent {

@@ -71,8 +71,12 @@ pub struct Displaced {
 
 impl FailureClass {
     /// All classes, for counters that start at 0.
-    pub const ALL: [Self; 4] =
-        [Self::Permanent, Self::AttemptsExhausted, Self::Undecodable, Self::UnknownType];
+    pub const ALL: [Self; 4] = [
+        Self::Permanent,
+        Self::AttemptsExhausted,
+        Self::Undecodable,
+        Self::UnknownType,
+    ];
 
     /// Returns the name that metrics, tables and the attribute use.
     pub fn as_str(self) -> &'static str {
@@ -90,8 +94,12 @@ impl Failure {
     pub fn fold(mut self, mut attributes: Attributes) -> Attributes {
         attributes.remove(FAILURE_ATTRIBUTE);
         while attributes.len() >= ATTRIBUTES_MAX {
-            let largest = attributes.iter().max_by_key(|(_, value)| value.size_bytes());
-            let Some(name) = largest.map(|(name, _)| name.to_owned()) else { break };
+            let largest = attributes
+                .iter()
+                .max_by_key(|(_, value)| value.size_bytes());
+            let Some(name) = largest.map(|(name, _)| name.to_owned()) else {
+                break;
+            };
             if let Some(value) = attributes.remove(&name) {
                 self.displaced.push(Displaced::new(name, &value));
             }
@@ -106,8 +114,11 @@ impl Failure {
     /// A failure that somebody else wrote, or broke, stays where it is.
     pub fn unfold(attributes: &mut Attributes) -> Option<Self> {
         let failure: Self = serde_json::from_str(attributes.text(FAILURE_ATTRIBUTE)?).ok()?;
-        let restored: Vec<_> =
-            failure.displaced.iter().map(Displaced::restore).collect::<Option<_>>()?;
+        let restored: Vec<_> = failure
+            .displaced
+            .iter()
+            .map(Displaced::restore)
+            .collect::<Option<_>>()?;
         attributes.remove(FAILURE_ATTRIBUTE);
         for (name, value) in restored {
             attributes.set(name, value);

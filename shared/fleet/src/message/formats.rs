@@ -14,7 +14,11 @@ pub(super) enum Opened<'a> {
     /// The envelope has everything.
     Complete(Parts<'a>),
     /// JSON without an envelope of its own; what it lacks is sought in the attributes.
-    Bare { event_type: Option<Cow<'a, str>>, key: Option<EventKey>, data: Cow<'a, str> },
+    Bare {
+        event_type: Option<Cow<'a, str>>,
+        key: Option<EventKey>,
+        data: Cow<'a, str>,
+    },
 }
 
 /// Everything that an envelope carries.
@@ -61,7 +65,11 @@ struct Probe<'a> {
 pub(super) fn open(body: &str) -> Result<Opened<'_>, DecodeError> {
     // Serde would read an array into a struct member by member.
     let is_object = body.trim_ascii_start().starts_with('{');
-    let probed = if is_object { serde_json::from_str(body) } else { Ok(Probe::default()) };
+    let probed = if is_object {
+        serde_json::from_str(body)
+    } else {
+        Ok(Probe::default())
+    };
     let probe: Probe<'_> = match probed {
         Ok(probe) if is_object => probe,
         // No object, or one with a repeated member: bare, if JSON at all.
@@ -84,7 +92,11 @@ pub(super) fn open(body: &str) -> Result<Opened<'_>, DecodeError> {
     }
     match probe.records.and_then(s3_record).transpose()? {
         Some(parts) => Ok(Opened::Complete(parts)),
-        None => Ok(Opened::Bare { event_type: None, key: None, data: Cow::Borrowed(body) }),
+        None => Ok(Opened::Bare {
+            event_type: None,
+            key: None,
+            data: Cow::Borrowed(body),
+        }),
     }
 }
 
@@ -98,7 +110,10 @@ fn cloud_event<'a>(probe: &Probe<'a>) -> Result<Parts<'a>, DecodeError> {
         return Err(misfit(FORMAT, "`data_base64` is not supported"));
     }
     let time = optional_text(FORMAT, "time", probe.time)?
-        .map(|time| time.parse().map_err(|_| misfit(FORMAT, "`time` is no RFC 3339 timestamp")))
+        .map(|time| {
+            time.parse()
+                .map_err(|_| misfit(FORMAT, "`time` is no RFC 3339 timestamp"))
+        })
         .transpose()?;
     Ok(Parts {
         key: EventKey::new(
@@ -107,8 +122,7 @@ fn cloud_event<'a>(probe: &Probe<'a>) -> Result<Parts<'a>, DecodeError> {
         ),
         event_type: text(FORMAT, "type", probe.event_type)?,
         time,
-        trace_parent: optional_text(FORMAT, "traceparent", probe.traceparent)?
-            .map(Cow::into_owned),
+        trace_parent: optional_text(FORMAT, "traceparent", probe.traceparent)?.map(Cow::into_owned),
         data: Cow::Borrowed(probe.data.map_or("null", RawValue::get)),
     })
 }
@@ -118,7 +132,10 @@ fn notification<'a>(probe: &Probe<'a>) -> Result<Opened<'a>, DecodeError> {
     const FORMAT: &str = "SNS";
     let text = |member, raw| text(FORMAT, member, raw);
     if text("Type", probe.sns_type)? != "Notification" {
-        return Err(misfit(FORMAT, "`Type` is not Notification: a subscription to confirm?"));
+        return Err(misfit(
+            FORMAT,
+            "`Type` is not Notification: a subscription to confirm?",
+        ));
     }
     let key = EventKey::new(
         text("TopicArn", probe.sns_topic)?,
@@ -131,9 +148,10 @@ fn notification<'a>(probe: &Probe<'a>) -> Result<Opened<'a>, DecodeError> {
     };
     // A CloudEvent that went through a topic names its type itself.
     let (inner_type, data) = match open(&message)? {
-        Opened::Complete(inner) => {
-            (Some(inner.event_type.into_owned()), Some(inner.data.into_owned()))
-        }
+        Opened::Complete(inner) => (
+            Some(inner.event_type.into_owned()),
+            Some(inner.data.into_owned()),
+        ),
         Opened::Bare { .. } => (None, None),
     };
     Ok(Opened::Bare {
@@ -209,7 +227,11 @@ fn s3_record(records: &RawValue) -> Option<Result<Parts<'_>, DecodeError>> {
     if raw.len() > 1 {
         return Some(Err(misfit("S3", "more than one record in a notification")));
     }
-    let Object { key, version_id, sequencer } = record.s3.object;
+    let Object {
+        key,
+        version_id,
+        sequencer,
+    } = record.s3.object;
     Some(Ok(Parts {
         key: EventKey::new(
             format!("s3://{}", record.s3.bucket.name),
@@ -248,9 +270,15 @@ fn optional_text<'a>(
 }
 
 fn misfit(format: &'static str, problem: impl Into<String>) -> DecodeError {
-    DecodeError::Envelope { format, problem: problem.into() }
+    DecodeError::Envelope {
+        format,
+        problem: problem.into(),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> DecodeError {
-    DecodeError::NotJson { line: error.line(), column: error.column() }
+    DecodeError::NotJson {
+        line: error.line(),
+        column: error.column(),
+    }
 }

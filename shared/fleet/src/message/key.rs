@@ -24,7 +24,10 @@ pub struct EventKey {
 impl EventKey {
     /// Makes a key from a source and an id.
     pub fn new(source: impl Into<String>, id: impl Into<String>) -> Self {
-        Self { source: source.into(), id: id.into() }
+        Self {
+            source: source.into(),
+            id: id.into(),
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! Nothing in this room talks to anybody; it turns bytes into types and back.
 
-mod key;
 mod attributes;
-mod failure;
-mod sent;
-mod event;
-mod formats;
 mod envelope;
+mod event;
+mod failure;
+mod formats;
+mod key;
+mod sent;
 
 pub use attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
 pub use envelope::{DecodeError, Envelope, RawEnvelope};

@@ -69,7 +69,10 @@ impl Message {
 impl Outgoing {
     /// Makes a message of a body alone.
     pub fn new(body: impl Into<String>) -> Self {
-        Self { body: body.into(), ..Self::default() }
+        Self {
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// Returns the bytes that count towards SQS's limit.

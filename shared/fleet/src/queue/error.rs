@@ -56,8 +56,12 @@ impl QueueErrorKind {
     /// Source: SQS API reference, "Common Errors" and the errors of each action.
     pub fn of_code(code: &str, status: u16) -> Self {
         match code.rsplit(['.', '#']).next().unwrap_or(code) {
-            "OverLimit" | "RequestThrottled" | "Throttling" | "ThrottlingException"
-            | "KmsThrottled" | "TooManyRequestsException" => Self::Throttled,
+            "OverLimit"
+            | "RequestThrottled"
+            | "Throttling"
+            | "ThrottlingException"
+            | "KmsThrottled"
+            | "TooManyRequestsException" => Self::Throttled,
             "QueueDoesNotExist" | "NonExistentQueue" => Self::NoSuchQueue,
             "AccessDenied"
             | "AccessDeniedException"

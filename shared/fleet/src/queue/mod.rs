@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** `sqs` is the only file that names the AWS SDK.
 
-mod error;
 mod batch;
+mod error;
 mod sqs;
 
 use std::collections::BTreeMap;
@@ -93,9 +93,14 @@ pub struct QueueAttributes {
 impl QueueAttributes {
     /// Reads the attributes by the names of the SQS API; what is missing or unreadable is 0 or none.
     pub fn from_map(map: &BTreeMap<String, String>) -> Self {
-        let number = |name: &str| map.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let redrive: Option<serde_json::Value> =
-            map.get("RedrivePolicy").and_then(|policy| serde_json::from_str(policy).ok());
+        let number = |name: &str| {
+            map.get(name)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0)
+        };
+        let redrive: Option<serde_json::Value> = map
+            .get("RedrivePolicy")
+            .and_then(|policy| serde_json::from_str(policy).ok());
         let redrive = redrive.as_ref();
         Self {
             visibility_timeout: Duration::from_secs(number("VisibilityTimeout")),
@@ -105,9 +110,15 @@ impl QueueAttributes {
                 .and_then(|arn| arn.rsplit(':').next())
                 .map(str::to_owned),
             // SQS answers with a number, some infrastructure tools write a string.
-            max_receive_count: redrive.map(|policy| &policy["maxReceiveCount"]).and_then(|count| {
-                count.as_u64().or_else(|| count.as_str()?.parse().ok())?.try_into().ok()
-            }),
+            max_receive_count: redrive
+                .map(|policy| &policy["maxReceiveCount"])
+                .and_then(|count| {
+                    count
+                        .as_u64()
+                        .or_else(|| count.as_str()?.parse().ok())?
+                        .try_into()
+                        .ok()
+                }),
             visible: number("ApproximateNumberOfMessages"),
             in_flight: number("ApproximateNumberOfMessagesNotVisible"),
             delayed: number("ApproximateNumberOfMessagesDelayed"),

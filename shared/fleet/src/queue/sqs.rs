@@ -22,12 +22,12 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::Blob;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::error::{EntryError, QueueError, QueueErrorKind};
 use super::{Entries, Queue, QueueAttributes, name_of};
-use crate::message::{
-    AttributeValue, Attributes, Failure, Message, MessageId, Outgoing, Receipt,
-};
+use crate::message::{AttributeValue, Attributes, Failure, Message, MessageId, Outgoing, Receipt};
+use crate::service::metrics::SqsMetrics;
 
 /// How long a call that does not poll may take: a healthy one takes milliseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +42,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct Sqs {
     config: SdkConfig,
+    metrics: SqsMetrics,
 }
 
 /// What a client is for; clients share no connections.
@@ -55,17 +56,22 @@ pub struct ClientOptions {
 pub struct SqsQueue {
     client: Client,
     url: String,
+    metrics: SqsMetrics,
 }
 
 impl ClientOptions {
     /// Options for long polls of up to `wait`: an attempt is given up 5 s after it.
     pub fn receiving(wait: Duration) -> Self {
-        Self { timeout: wait + POLL_MARGIN }
+        Self {
+            timeout: wait + POLL_MARGIN,
+        }
     }
 
     /// Options for every other call: an attempt is given up after 5 s.
     pub fn calling() -> Self {
-        Self { timeout: CALL_TIMEOUT }
+        Self {
+            timeout: CALL_TIMEOUT,
+        }
     }
 }
 
@@ -75,17 +81,20 @@ impl Sqs {
     /// Credentials are fetched at the first call, so that an outage of their
     /// source does not end the start.
     pub async fn connect() -> Self {
-        Self { config: aws_config::defaults(BehaviorVersion::latest()).load().await }
+        let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        Self {
+            config,
+            metrics: SqsMetrics::new(),
+        }
     }
 
     /// Returns a queue with a client of its own.
     pub fn queue(&self, url: &str, options: ClientOptions) -> SqsQueue {
-        SqsQueue { client: self.client(options), url: url.to_owned() }
-    }
-
-    /// Returns a queue that shares the connections of another.
-    pub fn sibling(&self, of: &SqsQueue, url: &str) -> SqsQueue {
-        SqsQueue { client: of.client.clone(), url: url.to_owned() }
+        SqsQueue {
+            client: self.client(options),
+            url: url.to_owned(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// Looks up the URL of a queue by its name.
@@ -94,8 +103,11 @@ impl Sqs {
     ///
     /// `NoSuchQueue` when there is none, and the errors of every call.
     pub async fn url_of(&self, name: &str) -> Result<String, QueueError> {
-        let call = self.client(ClientOptions::calling()).get_queue_url().queue_name(name).send();
-        let answer = finish("GetQueueUrl", call.await)?;
+        let call = self
+            .client(ClientOptions::calling())
+            .get_queue_url()
+            .queue_name(name);
+        let answer = finish(&self.metrics, "GetQueueUrl", call.send()).await?;
         Ok(answer.queue_url.unwrap_or_default())
     }
 
@@ -114,7 +126,7 @@ impl Sqs {
         for (name, value) in attributes {
             call = call.attributes(QueueAttributeName::from(*name), value);
         }
-        let answer = finish("CreateQueue", call.send().await)?;
+        let answer = finish(&self.metrics, "CreateQueue", call.send()).await?;
         Ok(answer.queue_url.unwrap_or_default())
     }
 
@@ -156,17 +168,16 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Message>, QueueError> {
-        let answer = self
+        let call = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX))
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
             .message_attribute_names("All")
-            .set_message_system_attribute_names(Some(system_attributes()))
-            .send()
-            .await;
-        let messages = finish("ReceiveMessage", answer)?.messages.unwrap_or_default();
+            .set_message_system_attribute_names(Some(system_attributes()));
+        let answer = finish(&self.metrics, "ReceiveMessage", call.send()).await?;
+        let messages = answer.messages.unwrap_or_default();
         Ok(messages.into_iter().map(incoming).collect())
     }
 
@@ -176,9 +187,16 @@ impl Queue for SqsQueue {
             .enumerate()
             .map(|(index, message)| outgoing(index, message))
             .collect::<Result<Vec<_>, _>>()?;
-        let call = self.client.send_message_batch().queue_url(&self.url);
-        let answer = finish("SendMessageBatch", call.set_entries(Some(entries)).send().await)?;
-        let sent = answer.successful.into_iter().map(|entry| (entry.id, entry.message_id));
+        let call = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries));
+        let answer = finish(&self.metrics, "SendMessageBatch", call.send()).await?;
+        let sent = answer
+            .successful
+            .into_iter()
+            .map(|entry| (entry.id, entry.message_id));
         Ok(in_order(messages.len(), sent, answer.failed, MessageId))
     }
 
@@ -194,8 +212,12 @@ impl Queue for SqsQueue {
                     .map_err(|error| refused("DeleteMessageBatch", error))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let call = self.client.delete_message_batch().queue_url(&self.url);
-        let answer = finish("DeleteMessageBatch", call.set_entries(Some(entries)).send().await)?;
+        let call = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries));
+        let answer = finish(&self.metrics, "DeleteMessageBatch", call.send()).await?;
         let deleted = answer.successful.into_iter().map(|entry| (entry.id, ()));
         Ok(in_order(receipts.len(), deleted, answer.failed, |()| ()))
     }
@@ -216,17 +238,24 @@ impl Queue for SqsQueue {
                     .map_err(|error| refused("ChangeMessageVisibilityBatch", error))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let call = self.client.change_message_visibility_batch().queue_url(&self.url);
-        let answer = call.set_entries(Some(entries)).send().await;
-        let answer = finish("ChangeMessageVisibilityBatch", answer)?;
+        let call = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries));
+        let answer = finish(&self.metrics, "ChangeMessageVisibilityBatch", call.send()).await?;
         let changed = answer.successful.into_iter().map(|entry| (entry.id, ()));
         Ok(in_order(changes.len(), changed, answer.failed, |()| ()))
     }
 
     async fn attributes(&self) -> Result<QueueAttributes, QueueError> {
-        let call = self.client.get_queue_attributes().queue_url(&self.url);
-        let answer = call.attribute_names(QueueAttributeName::All).send().await;
-        let map: BTreeMap<String, String> = finish("GetQueueAttributes", answer)?
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(QueueAttributeName::All);
+        let answer = finish(&self.metrics, "GetQueueAttributes", call.send()).await?;
+        let map: BTreeMap<String, String> = answer
             .attributes
             .unwrap_or_default()
             .into_iter()
@@ -238,7 +267,9 @@ impl Queue for SqsQueue {
 
 impl fmt::Debug for SqsQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqsQueue").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("SqsQueue")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -328,10 +359,17 @@ fn in_order<S, T>(
 ) -> Entries<T> {
     let mut entries: Entries<T> = Vec::with_capacity(count);
     entries.resize_with(count, || {
-        Err(EntryError { code: "NotMentioned".to_owned(), sender_fault: false })
+        Err(EntryError {
+            code: "NotMentioned".to_owned(),
+            sender_fault: false,
+        })
     });
     let mut set = |id: &str, result| {
-        if let Some(entry) = id.parse().ok().and_then(|index: usize| entries.get_mut(index)) {
+        if let Some(entry) = id
+            .parse()
+            .ok()
+            .and_then(|index: usize| entries.get_mut(index))
+        {
             *entry = result;
         }
     };
@@ -339,40 +377,65 @@ fn in_order<S, T>(
         set(&id, Ok(convert(success)));
     }
     for entry in failed {
-        let error = EntryError { code: entry.code, sender_fault: entry.sender_fault };
+        let error = EntryError {
+            code: entry.code,
+            sender_fault: entry.sender_fault,
+        };
         set(&entry.id, Err(error));
     }
     entries
 }
 
-/// Classifies the outcome of a call, once and for all callers.
-fn finish<T, E>(
+/// Waits for a call, counts it, and classifies its error, once and for all callers.
+async fn finish<T, E>(
+    metrics: &SqsMetrics,
     operation: &'static str,
-    answer: Result<T, SdkError<E, HttpResponse>>,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, QueueError>
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    answer.map_err(|error| {
-        let code = error.code().map(str::to_owned);
-        let kind = match (&error, &code) {
-            (SdkError::ServiceError(service), _) => QueueErrorKind::of_code(
-                code.as_deref().unwrap_or_default(),
-                service.raw().status().as_u16(),
-            ),
-            _ if has_cause::<CredentialsError>(&error) => QueueErrorKind::Credentials,
-            (SdkError::ConstructionFailure(_), _) => QueueErrorKind::Refused,
-            _ => QueueErrorKind::Unreachable,
-        };
-        QueueError { operation, kind, code, source: Some(Box::new(error)) }
-    })
+    let started = Instant::now();
+    let answer = call.await.map_err(|error| classify(operation, error));
+    let result = answer
+        .as_ref()
+        .map_or_else(|error| error.kind.as_str(), |_| "ok");
+    metrics.requested(operation, result, started.elapsed());
+    answer
+}
+
+fn classify<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> QueueError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let code = error.code().map(str::to_owned);
+    let kind = match &error {
+        SdkError::ServiceError(service) => QueueErrorKind::of_code(
+            code.as_deref().unwrap_or_default(),
+            service.raw().status().as_u16(),
+        ),
+        _ if has_cause::<CredentialsError>(&error) => QueueErrorKind::Credentials,
+        SdkError::ConstructionFailure(_) => QueueErrorKind::Refused,
+        _ => QueueErrorKind::Unreachable,
+    };
+    QueueError {
+        operation,
+        kind,
+        code,
+        source: Some(Box::new(error)),
+    }
 }
 
 fn refused(
     operation: &'static str,
     error: aws_smithy_types::error::operation::BuildError,
 ) -> QueueError {
-    QueueError { operation, kind: QueueErrorKind::Refused, code: None, source: Some(error.into()) }
+    QueueError {
+        operation,
+        kind: QueueErrorKind::Refused,
+        code: None,
+        source: Some(error.into()),
+    }
 }
 
 fn has_cause<C: Error + 'static>(error: &(dyn Error + 'static)) -> bool {

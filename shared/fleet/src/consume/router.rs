@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::commit_group::CommitGroup;
+use super::context::{Context, Done};
+use super::delivery::Delivery;
+use super::error::HandlerError;
+use super::handler::{BatchHandler, Handler};
+use super::station::Station;
+use crate::message::{DecodeError, Event, RawEnvelope};
+
+/// A consumer: a name, and the handlers of the events that it consumes.
+///
+/// The name is a registered constant. It is part of the key by which finished
+/// work is known, so renaming a consumer makes it forget what it has done.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use fleet::{Consumer, Context, Done, Envelope, Event, Handler, HandlerError};
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct ParcelSent {}
+/// # impl Event for ParcelSent { const TYPE: &'static str = "parcel.sent"; }
+/// struct Count;
+///
+/// impl Handler for Count {
+///     type Event = ParcelSent;
+///     async fn handle(&self, _: Envelope<ParcelSent>, cx: &mut Context<'_>) -> Result<Done, HandlerError> {
+///         let tx = cx.begin().await?;
+///         tx.execute("UPDATE parcels.sent SET count = count + 1", &[]).await?;
+///         Ok(tx.finish())
+///     }
+/// }
+///
+/// let consumer = Consumer::new("parcels").handler(Count);
+/// ```
+pub struct Consumer {
+    name: &'static str,
+    routes: BTreeMap<&'static str, Route>,
+}
+
+/// Where the events of one type go.
+#[derive(Clone)]
+pub(super) enum Route {
+    One(Arc<dyn Single>),
+    Batch(Arc<dyn Many>),
+}
+
+/// A [`Handler`] whose event type is erased.
+#[async_trait]
+pub(super) trait Single: Send + Sync {
+    fn has_outside_effect(&self) -> bool;
+
+    async fn run(&self, event: &RawEnvelope<'_>, cx: &mut Context<'_>) -> Result<Done, Stop>;
+}
+
+/// A [`BatchHandler`] whose event type is erased.
+#[async_trait]
+pub(super) trait Many: Send + Sync {
+    /// Serves deliveries until their channel closes.
+    async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>);
+}
+
+/// Why a handler did not get done.
+pub(super) enum Stop {
+    Undecodable(DecodeError),
+    Handler(HandlerError),
+}
+
+impl Consumer {
+    /// Makes a consumer without handlers.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            routes: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the handler of one type of event.
+    ///
+    /// # Panics
+    ///
+    /// The consumer has a handler for this type already.
+    #[must_use]
+    pub fn handler<H: Handler>(self, handler: H) -> Self {
+        self.route(H::Event::TYPE, Route::One(Arc::new(Typed(handler))))
+    }
+
+    /// Adds the batch handler of one type of event.
+    ///
+    /// # Panics
+    ///
+    /// The consumer has a handler for this type already.
+    #[must_use]
+    pub fn batch_handler<H: BatchHandler>(self, handler: H) -> Self {
+        self.route(H::Event::TYPE, Route::Batch(Arc::new(Typed(handler))))
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the types of events that it has handlers for.
+    pub fn event_types(&self) -> Vec<&'static str> {
+        self.routes.keys().copied().collect()
+    }
+
+    pub(super) fn routes(&self) -> &BTreeMap<&'static str, Route> {
+        &self.routes
+    }
+
+    fn route(mut self, event_type: &'static str, route: Route) -> Self {
+        let before = self.routes.insert(event_type, route);
+        assert!(
+            before.is_none(),
+            "{}: two handlers for {event_type}",
+            self.name
+        );
+        self
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("name", &self.name)
+            .field("event_types", &self.event_types())
+            .finish()
+    }
+}
+
+struct Typed<H>(H);
+
+#[async_trait]
+impl<H: Handler> Single for Typed<H> {
+    fn has_outside_effect(&self) -> bool {
+        H::OUTSIDE_EFFECT
+    }
+
+    async fn run(&self, event: &RawEnvelope<'_>, cx: &mut Context<'_>) -> Result<Done, Stop> {
+        let event = event.decode::<H::Event>().map_err(Stop::Undecodable)?;
+        self.0.handle(event, cx).await.map_err(Stop::Handler)
+    }
+}
+
+#[async_trait]
+impl<H: BatchHandler> Many for Typed<H> {
+    async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>) {
+        CommitGroup::new(&self.0, station).run(deliveries).await;
+    }
+}

@@ -1,0 +1,275 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::outcome::Outcome;
+use crate::message::FailureClass;
+use crate::service::retry::{self, Jitter};
+
+/// The ceiling of the first retry's delay; it doubles with each attempt.
+const RETRY_INITIAL: Duration = Duration::from_secs(2);
+
+/// The highest ceiling of a retry's delay. Waiting messages are in flight, and
+/// SQS has a cap on those.
+const RETRY_CAP: Duration = Duration::from_secs(15 * 60);
+
+/// The longest visibility timeout.
+///
+/// Source: SQS API reference, `ChangeMessageVisibility` (12 hours); a second is
+/// left, because the time is counted from the receive.
+const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 60 * 60 - 60);
+
+/// How long a message waits while a dependency is down: at least the breaker's longest pause.
+const UNAVAILABLE_RELEASE: Duration = Duration::from_secs(4);
+
+/// How long a message of an unknown type waits: a deploy may be rolling.
+const UNKNOWN_TYPE_RELEASE: Duration = Duration::from_secs(60);
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is deleted.
+    Delete,
+    /// It comes back later; an attempt is charged.
+    Retry {
+        /// How long it stays invisible.
+        after: Duration,
+    },
+    /// It comes back later; nobody is charged.
+    Release {
+        /// How long it stays invisible.
+        after: Duration,
+    },
+    /// A copy with the reason goes to the dead-letter queue, then it is deleted.
+    DeadLetter {
+        /// The kind of failure.
+        class: FailureClass,
+        /// A stable phrase.
+        reason: String,
+        /// What is particular to this message.
+        detail: Option<String>,
+    },
+    /// Nothing is sent: the message belongs to somebody else now.
+    Abandon,
+}
+
+/// What a decision needs to know beside the outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Attempts charged to the message before this one.
+    pub charged: u32,
+    /// How many attempts it has.
+    pub attempts_max: u32,
+    /// How long an unknown type is waited for.
+    pub unknown_type_grace: Duration,
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+/// Decides what becomes of a message.
+pub fn decide(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
+    match outcome {
+        Outcome::Processed | Outcome::Duplicate => Settlement::Delete,
+        Outcome::Rejected { reason, detail } => Settlement::DeadLetter {
+            class: FailureClass::Permanent,
+            reason: reason.to_string(),
+            detail: detail.clone(),
+        },
+        Outcome::Undecodable(error) => Settlement::DeadLetter {
+            class: FailureClass::Undecodable,
+            reason: error.to_string(),
+            detail: None,
+        },
+        Outcome::Failed { reason, after } => retry_or_give_up(reason, *after, facts, jitter),
+        Outcome::TimedOut => retry_or_give_up("handler timed out", None, facts, jitter),
+        Outcome::Panicked => retry_or_give_up("handler panicked", None, facts, jitter),
+        Outcome::Unavailable {
+            dependency: Some(_),
+        } => Settlement::Release {
+            after: UNAVAILABLE_RELEASE + jitter.up_to(UNAVAILABLE_RELEASE),
+        },
+        // Whoever was in the way is done within moments.
+        Outcome::Unavailable { dependency: None } => Settlement::Release {
+            after: whole_seconds(jitter.up_to(UNAVAILABLE_RELEASE)),
+        },
+        Outcome::UnknownType { since } => unknown_type(*since, facts, jitter),
+        Outcome::Interrupted => Settlement::Release {
+            after: Duration::ZERO,
+        },
+        Outcome::LeaseLost => Settlement::Abandon,
+    }
+}
+
+fn retry_or_give_up(
+    reason: &str,
+    after: Option<Duration>,
+    facts: &Facts,
+    jitter: &Jitter,
+) -> Settlement {
+    let attempt = facts.charged + 1;
+    if attempt >= facts.attempts_max {
+        return Settlement::DeadLetter {
+            class: FailureClass::AttemptsExhausted,
+            reason: reason.to_owned(),
+            detail: None,
+        };
+    }
+    let backoff = || retry::full_jitter(jitter, retry::ceiling(RETRY_INITIAL, RETRY_CAP, attempt));
+    let after = after.unwrap_or_else(backoff).min(VISIBILITY_MAX);
+    Settlement::Retry {
+        after: whole_seconds(after),
+    }
+}
+
+fn unknown_type(since: Option<Timestamp>, facts: &Facts, jitter: &Jitter) -> Settlement {
+    let waited = since.map_or(Duration::ZERO, |since| {
+        Duration::try_from(facts.now.duration_since(since)).unwrap_or_default()
+    });
+    if waited >= facts.unknown_type_grace {
+        return Settlement::DeadLetter {
+            class: FailureClass::UnknownType,
+            reason: "no handler for the type".to_owned(),
+            detail: None,
+        };
+    }
+    let after = UNKNOWN_TYPE_RELEASE + jitter.up_to(UNKNOWN_TYPE_RELEASE / 4);
+    Settlement::Release {
+        after: whole_seconds(after),
+    }
+}
+
+/// SQS counts visibility in whole seconds; rounding down would come too early.
+fn whole_seconds(duration: Duration) -> Duration {
+    let partial = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs(duration.as_secs() + partial)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::DecodeError;
+
+    fn facts(charged: u32) -> Facts {
+        Facts {
+            charged,
+            attempts_max: 5,
+            unknown_type_grace: Duration::from_secs(3600),
+            now: Timestamp::from_second(10_000).unwrap(),
+        }
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed {
+            reason: "flaky".into(),
+            after: None,
+        }
+    }
+
+    fn decided(outcome: &Outcome, charged: u32) -> Settlement {
+        decide(outcome, &facts(charged), &Jitter::seeded(1))
+    }
+
+    #[test]
+    fn what_is_done_is_deleted_and_what_is_lost_is_left_alone() {
+        assert_eq!(decided(&Outcome::Processed, 4), Settlement::Delete);
+        assert_eq!(decided(&Outcome::Duplicate, 9), Settlement::Delete);
+        assert_eq!(decided(&Outcome::LeaseLost, 0), Settlement::Abandon);
+    }
+
+    #[test]
+    fn the_last_attempt_dead_letters_and_the_ones_before_retry() {
+        for charged in 0..4 {
+            assert!(
+                matches!(decided(&failed(), charged), Settlement::Retry { .. }),
+                "{charged}"
+            );
+        }
+        for outcome in [failed(), Outcome::TimedOut, Outcome::Panicked] {
+            assert!(matches!(
+                decided(&outcome, 4),
+                Settlement::DeadLetter {
+                    class: FailureClass::AttemptsExhausted,
+                    ..
+                }
+            ));
+        }
+    }
+
+    #[test]
+    fn permanent_errors_and_undecodable_messages_skip_all_retries() {
+        let rejected = Outcome::Rejected {
+            reason: "no customer".into(),
+            detail: None,
+        };
+        assert!(matches!(
+            decided(&rejected, 0),
+            Settlement::DeadLetter {
+                class: FailureClass::Permanent,
+                ..
+            }
+        ));
+        assert!(matches!(
+            decided(&Outcome::Undecodable(DecodeError::NoType), 0),
+            Settlement::DeadLetter {
+                class: FailureClass::Undecodable,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn an_unknown_type_waits_until_its_grace_is_over() {
+        let since = |second| Outcome::UnknownType {
+            since: Timestamp::from_second(second).ok(),
+        };
+        assert!(matches!(
+            decided(&Outcome::UnknownType { since: None }, 0),
+            Settlement::Release { .. }
+        ));
+        assert!(matches!(
+            decided(&since(6_401), 0),
+            Settlement::Release { .. }
+        ));
+        assert!(matches!(
+            decided(&since(6_400), 0),
+            Settlement::DeadLetter {
+                class: FailureClass::UnknownType,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_shutdown_gives_the_message_back_at_once() {
+        assert_eq!(
+            decided(&Outcome::Interrupted, 4),
+            Settlement::Release {
+                after: Duration::ZERO
+            }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn delays_fit_into_what_sqs_accepts(seed: u64, charged in 0u32..4, wanted in 0u64..200_000) {
+            let jitter = Jitter::seeded(seed);
+            let outcomes = [
+                failed(),
+                Outcome::Failed { reason: "r".into(), after: Some(Duration::from_secs(wanted)) },
+                Outcome::Unavailable { dependency: None },
+                Outcome::Unavailable { dependency: Some("smtp".into()) },
+                Outcome::UnknownType { since: None },
+            ];
+            for outcome in outcomes {
+                match decide(&outcome, &facts(charged), &jitter) {
+                    Settlement::Retry { after } | Settlement::Release { after } => {
+                        prop_assert!(after < Duration::from_secs(43_200));
+                    }
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+        }
+    }
+}

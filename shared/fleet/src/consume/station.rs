@@ -1,0 +1,50 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::acknowledger::Ack;
+use super::breaker::Breaker;
+use super::progress::Progress;
+use crate::queue::Queue;
+use crate::service::config::LogSuccess;
+use crate::service::metrics::ConsumerMetrics;
+use crate::service::retry::Jitter;
+use crate::store::Store;
+
+/// What every delivery of one consumer needs to be worked on and settled.
+pub(super) struct Station {
+    pub(super) limits: Limits,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) dead_letters: Arc<dyn Queue>,
+    pub(super) acks: mpsc::Sender<Ack>,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) jitter: Jitter,
+    pub(super) metrics: ConsumerMetrics,
+    pub(super) progress: Arc<Progress>,
+    pub(super) stop_working: CancellationToken,
+}
+
+/// The limits and names of one consumer.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The consumer's name.
+    pub consumer: &'static str,
+    /// The name of its queue.
+    pub queue: String,
+    /// The most messages in flight.
+    pub concurrency: usize,
+    /// How long a handler may take.
+    pub handler_timeout: Duration,
+    /// How many attempts a message has.
+    pub attempts_max: u32,
+    /// How long a receive waits for messages.
+    pub receive_wait: Duration,
+    /// The queue's visibility timeout.
+    pub visibility: Duration,
+    /// How long a message of an unknown type is waited for.
+    pub unknown_type_grace: Duration,
+    /// Which successes get a log line.
+    pub log_success: LogSuccess,
+}
