@@ -58,7 +58,7 @@ impl Breaker {
     }
 
     /// Reports that a dependency was found down.
-    pub(super) fn trip(&self, dependency: &Cow<'static, str>) {
+    pub(super) fn trip(&self, dependency: Cow<'static, str>) {
         let tripped = self.state.send_if_modified(|state| {
             let trips = !matches!(state, State::Open { .. });
             if trips {
@@ -69,7 +69,7 @@ impl Breaker {
             trips
         });
         if tripped {
-            BreakerMetrics::new(dependency).changed_to(BreakerState::Open);
+            BreakerMetrics::new(&dependency).changed_to(BreakerState::Open);
             tracing::warn!(
                 dependency = dependency.as_ref(),
                 "breaker opened, receiving stops"

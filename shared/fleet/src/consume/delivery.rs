@@ -60,10 +60,6 @@ impl Pool {
             .collect()
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Returns how many permits are out, be it for messages or for receives.
     pub(super) fn taken(&self) -> usize {
         self.size - self.permits.available_permits()

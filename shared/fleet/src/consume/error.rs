@@ -141,7 +141,7 @@ impl From<HandlerError> for BatchError {
 impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
         match error.class {
-            StoreErrorClass::Unavailable => Self::Unavailable {
+            StoreErrorClass::Unavailable | StoreErrorClass::Misconfigured => Self::Unavailable {
                 dependency: DATABASE.into(),
                 source: Some(error.into()),
             },

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 pub struct Progress {
     received: AtomicU64,
     settled: AtomicU64,
+    duplicates: AtomicU64,
     empty_receives: AtomicU64,
     retries_until: Mutex<Option<Instant>>,
 }
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub received: u64,
     /// Messages settled since the start.
     pub settled: u64,
+    /// Of these, messages whose event was done before.
+    pub duplicates: u64,
     /// Long polls in a row that waited to their end and brought nothing.
     pub empty_receives: u64,
     /// Whether a message of ours still waits for its retry.
@@ -32,6 +35,7 @@ impl Progress {
         Self {
             received: AtomicU64::new(0),
             settled: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
             empty_receives: AtomicU64::new(0),
             retries_until: Mutex::new(None),
         }
@@ -46,6 +50,7 @@ impl Progress {
         Snapshot {
             received: self.received.load(Ordering::Acquire),
             settled: self.settled.load(Ordering::Acquire),
+            duplicates: self.duplicates.load(Ordering::Acquire),
             empty_receives: self.empty_receives.load(Ordering::Acquire),
             retry_waits: retries_until.is_some_and(|until| Instant::now() < until),
         }
@@ -60,7 +65,9 @@ impl Progress {
         }
     }
 
-    pub(super) fn settled(&self) {
+    pub(super) fn settled(&self, was_duplicate: bool) {
+        self.duplicates
+            .fetch_add(u64::from(was_duplicate), Ordering::AcqRel);
         self.settled.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -92,7 +92,11 @@ fn wants_line(station: &Station, settlement: &Settlement) -> bool {
     match station.limits.log_success {
         _ if *settlement == Settlement::Abandon => true,
         LogSuccess::All => true,
-        LogSuccess::Sampled => station.progress.snapshot().settled % SAMPLE_OF == 0,
+        LogSuccess::Sampled => station
+            .progress
+            .snapshot()
+            .settled
+            .is_multiple_of(SAMPLE_OF),
         LogSuccess::None => false,
     }
 }

@@ -92,7 +92,7 @@ impl Station {
             }
             None => Settlement::Abandon,
         };
-        self.progress.settled();
+        self.progress.settled(outcome == Outcome::Duplicate);
         report::finished(self, &message, &seen, &outcome, &settlement);
         self.metrics.inflight.decrement(1.0);
         drop(permit);
@@ -256,7 +256,7 @@ impl Station {
         match outcome {
             Outcome::Unavailable {
                 dependency: Some(dependency),
-            } => self.breaker.trip(dependency),
+            } => self.breaker.trip(dependency.clone()),
             Outcome::Processed | Outcome::Rejected { .. } | Outcome::Failed { .. } => {
                 self.breaker.succeed();
             }

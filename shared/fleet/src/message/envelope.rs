@@ -235,7 +235,8 @@ mod tests {
     #[test]
     fn every_known_envelope_opens_and_every_other_says_what_is_wrong() {
         let typed = [("type", "t")];
-        let table: &[(&str, &[(&str, &str)], &str)] = &[
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+        let table: &[Case<'_>] = &[
             (
                 r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"a":1.10}}"#,
                 &[],
