@@ -53,7 +53,7 @@ test: preflight postgres test-rust test-boto3 test-starter ## Runs every test; d
 .PHONY: test-rust
 test-rust:
 	$(CARGO) test --workspace --locked --no-run
-	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline
+	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --no-fail-fast
 
 .PHONY: test-boto3
 test-boto3:
@@ -82,7 +82,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) check -p fleet-workers --no-default-features --locked
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --lib --no-deps --locked
 	@if [ -f $(STARTER) ]; then set -x; \
 		$(CARGO) fmt --manifest-path $(STARTER) --check && \
 		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
@@ -97,7 +97,7 @@ fmt: ## Formats the sources.
 
 .PHONY: doc
 doc: ## Builds the documentation of the libraries.
-	$(CARGO) doc --workspace --no-deps --locked
+	$(CARGO) doc --workspace --lib --no-deps --locked
 	@echo "$(TARGET)/doc/fleet/index.html"
 
 ##### Preparing

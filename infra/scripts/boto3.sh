@@ -13,7 +13,8 @@ if ! bin=$("$here/venv.sh" "$1"); then
     [ -z "${CI:-}" ] || exit 1
     exit 0
 fi
-cargo build --locked -p sqs-local
+# Of the whole workspace, so that what the Rust tests built serves here too.
+CARGO_TARGET_DIR=$1 cargo build --locked --workspace --bin sqs-local
 SQS_LOCAL=$1/debug/sqs-local
 export SQS_LOCAL
 exec "$here/clean-env.sh" "$bin/python" -B -m unittest discover -s "$suite"
