@@ -18,6 +18,9 @@ pub mod health;
 /// A thread beside the workers, for what must go on when they are busy.
 pub mod aside;
 
+/// Probes and metrics over HTTP, read-only.
+pub mod admin;
+
 /// Two tokens: stop receiving, stop working.
 pub mod shutdown;
 
