@@ -8,6 +8,8 @@
 //! A line is handed to a thread that writes: a stderr that is closed, full or
 //! not read costs lines, which are counted, and never stops the process.
 
+mod escape;
+
 mod line;
 
 mod output;

@@ -1,44 +1,23 @@
 //! The read-only HTTP of a process: probes and metrics.
 
-use std::future::Future;
+mod connection;
+
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::Listener;
 use axum::{Json, Router, middleware};
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::connection::{LIMITS, Limits, Patient};
 use super::health::Health;
 use super::metrics::Recorder;
-
-/// What a client may take.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// Connections at once.
-    connections: usize,
-    /// From the accept of a connection to the last byte of its one answer.
-    connection_time: Duration,
-}
-
-/// A scraper, three probes and some people; a client that dawdles keeps the
-/// place of another for no longer than a scraper waits.
-const LIMITS: Limits = Limits {
-    connections: 64,
-    connection_time: Duration::from_secs(10),
-};
 
 /// How often samples are sorted into buckets, so that they do not pile up
 /// between two scrapes.
@@ -122,11 +101,7 @@ impl AdminServer {
         limits: Limits,
         shutdown: CancellationToken,
     ) -> io::Result<()> {
-        let listener = Patient {
-            listener: TcpListener::from_std(self.listener)?,
-            places: Arc::new(Semaphore::new(limits.connections)),
-            connection_time: limits.connection_time,
-        };
+        let listener = Patient::new(TcpListener::from_std(self.listener)?, limits);
         axum::serve(listener, router)
             .with_graceful_shutdown(shutdown.cancelled_owned())
             .await
@@ -232,87 +207,10 @@ fn refusal(status: StatusCode, error: &'static str) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
-/// Accepts a connection when there is a place for it.
-struct Patient {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-    connection_time: Duration,
-}
-
-impl Listener for Patient {
-    type Io = Limited;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Limited, SocketAddr) {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.expect("the semaphore is never closed");
-        let (stream, addr) = Listener::accept(&mut self.listener).await;
-        let limit = Box::pin(tokio::time::sleep(self.connection_time));
-        (
-            Limited {
-                stream,
-                limit,
-                _place: place,
-            },
-            addr,
-        )
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that fails when its time is over, and then returns its place.
-struct Limited {
-    stream: TcpStream,
-    limit: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Limited {
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.limit.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Limited {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Limited {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     use super::*;
 
