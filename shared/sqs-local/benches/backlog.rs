@@ -11,32 +11,58 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 const BACKLOGS: [usize; 3] = [1_000, 20_000, 200_000];
-/// Messages measured at each backlog.
-const MEASURED: usize = 100_000;
-/// Messages taken out before as many are put back.
+/// The figure is the median of so many rounds.
+const ROUNDS: usize = 600;
+/// Messages of a round.
 const ROUND: usize = 500;
 const BODY_BYTES: usize = 220;
 
 fn main() {
-    for backlog in BACKLOGS {
-        let mut server = Server::start();
+    let mut stands: Vec<Stand> = BACKLOGS.into_iter().map(Stand::new).collect();
+    // In turns, so that a noisy neighbour disturbs all of them alike.
+    for _ in 0..ROUNDS {
+        for stand in &mut stands {
+            stand.round();
+        }
+    }
+    for mut stand in stands {
+        stand.nanos.sort_unstable();
+        let median = stand.nanos[stand.nanos.len() / 2] / u64::try_from(ROUND).unwrap_or(1);
+        let (micros, rest) = (median / 1_000, median % 1_000 / 10);
+        println!(
+            "backlog {:>7}: {micros}.{rest:02} µs of CPU a message",
+            stand.backlog
+        );
+    }
+}
+
+/// A server with a backlog, and what its rounds cost.
+struct Stand {
+    backlog: usize,
+    server: Server,
+    client: Client,
+    nanos: Vec<u64>,
+}
+
+impl Stand {
+    fn new(backlog: usize) -> Self {
+        let server = Server::start();
         let mut client = Client::connect(&server.addr);
         client.send(backlog);
-        let mut nanos = 0;
-        for _ in 0..MEASURED / ROUND {
-            let before = server.cpu_nanos();
-            client.receive_and_delete(ROUND);
-            nanos += server.cpu_nanos() - before;
-            client.send(ROUND);
+        Self {
+            backlog,
+            server,
+            client,
+            nanos: Vec::new(),
         }
-        let micros = nanos / u64::try_from(MEASURED).expect("a small number") / 10;
-        println!(
-            "backlog {backlog:>7}: {:>3}.{:02} µs of CPU a message",
-            micros / 100,
-            micros % 100
-        );
-        server.process.kill().expect("the server runs");
-        server.process.wait().expect("the server ended");
+    }
+
+    /// Takes messages out, which is measured, and puts as many back.
+    fn round(&mut self) {
+        let before = self.server.cpu_nanos();
+        self.client.receive_and_delete(ROUND);
+        self.nanos.push(self.server.cpu_nanos() - before);
+        self.client.send(ROUND);
     }
 }
 
@@ -71,6 +97,13 @@ impl Server {
             .next()
             .and_then(|nanos| nanos.parse().ok())
             .expect("a number of ns")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().expect("the server runs");
+        self.process.wait().expect("the server ended");
     }
 }
 

@@ -40,7 +40,7 @@
 //! let message = sqs.receive_message(receive).await?.messages.remove(0);
 //! assert_eq!(&*message.body, "one coffee");
 //!
-//! let receipt_handle = message.receipt_handle;
+//! let receipt_handle = message.receipt_handle.to_string();
 //! sqs.delete_message(DeleteMessage { queue_url, receipt_handle }).await?;
 //! # Ok(())
 //! # }
@@ -71,4 +71,4 @@ pub use self::operation::{
     SendMessageBatchEntry, SendMessageBatchSuccess, SendMessageOutput, SetQueueAttributes,
     SystemAttribute, SystemAttributes,
 };
-pub use self::queue::{QueueAttribute, QueueName};
+pub use self::queue::{QueueAttribute, QueueName, ReceiptHandle};

@@ -12,6 +12,9 @@ use crate::operation::{
 /// What stands before the operation's name in the header `X-Amz-Target`.
 const SERVICE: &str = "AmazonSQS";
 
+/// What an answer may need before its buffer grows: ten messages of a few hundred bytes.
+const ANSWER_BYTES: usize = 8 * 1024;
+
 /// Operations that SQS has and this server has not.
 const UNSUPPORTED: [&str; 8] = [
     "AddPermission",
@@ -61,7 +64,10 @@ async fn answer<O: Operation>(sqs: &Sqs, body: &[u8]) -> Result<Vec<u8>, Error> 
     let request: O = serde_json::from_slice(body)
         .map_err(|error| Error::new(ErrorKind::Serialization, error.to_string()))?;
     let output = sqs.call(request).await?;
-    serde_json::to_vec(&output).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))
+    let mut answer = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut answer, &output)
+        .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    Ok(answer)
 }
 
 fn unknown(target: &str) -> Error {

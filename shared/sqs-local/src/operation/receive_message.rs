@@ -60,7 +60,7 @@ impl Operation for ReceiveMessage {
         let deliveries = sqs.receive(&self.queue_url, take, wait).await?;
         let messages = deliveries
             .into_iter()
-            .map(|delivery| ReceivedMessage::new(delivery, &system, &selection))
+            .map(|delivery| ReceivedMessage::new(delivery, system, &selection))
             .collect();
         Ok(ReceiveMessageOutput { messages })
     }

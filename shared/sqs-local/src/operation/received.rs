@@ -1,14 +1,16 @@
 //! A message as a receiver sees it: what it asked for, and no more.
 
+use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
+use crate::limits::Millis;
 use crate::message::{Content, Md5, MessageAttributes, MessageId};
-use crate::queue::Delivery;
+use crate::queue::{Delivery, ReceiptHandle};
 
 macro_rules! system_attributes {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -65,34 +67,99 @@ system_attributes! {
     DeadLetterQueueSourceArn,
 }
 
-/// The system attributes that were asked for and have a value.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SystemAttributes(Vec<(SystemAttribute, String)>);
+/// The system attributes that were asked for; values are written when they are looked at.
+#[derive(Clone)]
+pub struct SystemAttributes {
+    selected: SystemSelection,
+    content: Arc<Content>,
+    receive_count: u32,
+    first_received: Millis,
+}
+
+/// A value before it is written.
+enum Value<'a> {
+    Text(&'a str),
+    Number(u128),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
 
 impl SystemAttributes {
-    /// Returns the value of an attribute.
-    pub fn get(&self, attribute: SystemAttribute) -> Option<&str> {
-        self.iter()
+    /// Returns the value of an attribute, if it was asked for and there is one.
+    pub fn get(&self, attribute: SystemAttribute) -> Option<String> {
+        self.values()
             .find(|(name, _)| *name == attribute)
-            .map(|(_, value)| value)
+            .map(|(_, value)| value.to_string())
     }
 
     /// Visits the attributes.
-    pub fn iter(&self) -> impl Iterator<Item = (SystemAttribute, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (SystemAttribute, String)> {
+        self.values().map(|(name, value)| (name, value.to_string()))
     }
 
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values().next().is_none()
+    }
+
+    fn values(&self) -> impl Iterator<Item = (SystemAttribute, Value<'_>)> {
+        let selected = SystemAttribute::ALL
+            .iter()
+            .filter(|name| self.selected.has(**name));
+        selected.filter_map(|name| Some((*name, self.value(*name)?)))
+    }
+
+    fn value(&self, attribute: SystemAttribute) -> Option<Value<'_>> {
+        use SystemAttribute as A;
+        let content = &self.content;
+        match attribute {
+            A::SenderId => Some(Value::Text(&content.sender)),
+            A::SentTimestamp => Some(Value::Number(content.sent.into())),
+            A::ApproximateReceiveCount => Some(Value::Number(self.receive_count.into())),
+            A::ApproximateFirstReceiveTimestamp => Some(Value::Number(self.first_received.into())),
+            A::SequenceNumber => content.sequence.map(Value::Number),
+            A::MessageDeduplicationId => text_of(&content.deduplication),
+            A::MessageGroupId => text_of(&content.group),
+            A::AWSTraceHeader => text_of(&content.trace_header),
+            A::DeadLetterQueueSourceArn => text_of(&content.moved_from),
+        }
     }
 }
 
+fn text_of(text: &Option<Arc<str>>) -> Option<Value<'_>> {
+    text.as_deref().map(Value::Text)
+}
+
+impl fmt::Debug for SystemAttributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for SystemAttributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for SystemAttributes {}
+
 impl Serialize for SystemAttributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name.name(), value)?;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.values() {
+            map.serialize_key(name.name())?;
+            match value {
+                Value::Text(text) => map.serialize_value(text)?,
+                Value::Number(number) => map.serialize_value(&format_args!("{number}"))?,
+            }
         }
         map.end()
     }
@@ -105,7 +172,7 @@ pub struct ReceivedMessage {
     /// Its id.
     pub message_id: MessageId,
     /// What this receive, and no other, deletes it by.
-    pub receipt_handle: String,
+    pub receipt_handle: ReceiptHandle,
     /// The digest of the body.
     #[serde(rename = "MD5OfBody")]
     pub md5_of_body: Md5,
@@ -129,10 +196,9 @@ pub struct ReceivedMessage {
 impl ReceivedMessage {
     pub(super) fn new(
         delivery: Delivery,
-        system: &SystemSelection,
+        system: SystemSelection,
         selection: &Selection<'_>,
     ) -> Self {
-        let attributes = system.of(&delivery);
         let content = &delivery.content;
         let (message_attributes, md5_of_message_attributes) = selection.of(content);
         Self {
@@ -140,59 +206,39 @@ impl ReceivedMessage {
             receipt_handle: delivery.receipt_handle,
             md5_of_body: content.body_md5,
             body: Arc::clone(&content.body),
-            attributes,
             md5_of_message_attributes,
             message_attributes,
+            attributes: SystemAttributes {
+                selected: system,
+                receive_count: delivery.receive_count,
+                first_received: delivery.first_received,
+                content: delivery.content,
+            },
         }
     }
 }
 
-/// Which system attributes a receive asks for.
-#[derive(Debug)]
-pub(super) struct SystemSelection(Vec<SystemAttribute>);
+/// Which system attributes a receive asks for: a bit for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SystemSelection(u16);
 
 impl SystemSelection {
     pub(super) fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, Error> {
-        let mut selected = Vec::new();
+        let mut selected = Self::default();
         for name in names {
             let added = match name {
                 "All" => SystemAttribute::ALL,
                 name => &[name.parse()?],
             };
             for attribute in added {
-                if !selected.contains(attribute) {
-                    selected.push(*attribute);
-                }
+                selected.0 |= 1 << *attribute as u16;
             }
         }
-        Ok(Self(selected))
+        Ok(selected)
     }
 
-    fn of(&self, delivery: &Delivery) -> SystemAttributes {
-        let mut values = Vec::with_capacity(self.0.len());
-        for attribute in &self.0 {
-            if let Some(value) = system_value(*attribute, delivery) {
-                values.push((*attribute, value));
-            }
-        }
-        SystemAttributes(values)
-    }
-}
-
-fn system_value(attribute: SystemAttribute, delivery: &Delivery) -> Option<String> {
-    use SystemAttribute as A;
-    let content = &delivery.content;
-    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-    match attribute {
-        A::SenderId => Some(content.sender.as_ref().to_owned()),
-        A::SentTimestamp => Some(content.sent.to_string()),
-        A::ApproximateReceiveCount => Some(delivery.receive_count.to_string()),
-        A::ApproximateFirstReceiveTimestamp => Some(delivery.first_received.to_string()),
-        A::SequenceNumber => content.sequence.map(|number| number.to_string()),
-        A::MessageDeduplicationId => text(&content.deduplication),
-        A::MessageGroupId => text(&content.group),
-        A::AWSTraceHeader => text(&content.trace_header),
-        A::DeadLetterQueueSourceArn => text(&content.moved_from),
+    fn has(self, attribute: SystemAttribute) -> bool {
+        self.0 & (1 << attribute as u16) != 0
     }
 }
 
@@ -223,13 +269,10 @@ impl<'a> Selection<'a> {
     }
 
     fn of(&self, content: &Content) -> (Arc<MessageAttributes>, Option<Md5>) {
-        let Some(attributes) = &content.attributes else {
-            return Default::default();
-        };
-        match self {
-            Self::None => Default::default(),
-            Self::All => (Arc::clone(attributes), content.attributes_md5),
-            Self::Some(names) => {
+        match (self, &content.attributes) {
+            (Self::None, _) | (_, None) => (no_attributes(), None),
+            (Self::All, Some(attributes)) => (Arc::clone(attributes), content.attributes_md5),
+            (Self::Some(names), Some(attributes)) => {
                 let mut selected = MessageAttributes::clone(attributes);
                 selected.retain(|name, _| Self::selects(names, name));
                 let digest = (!selected.is_empty()).then(|| Md5::of_attributes(&selected));
@@ -237,6 +280,12 @@ impl<'a> Selection<'a> {
             }
         }
     }
+}
+
+/// One empty map for all messages, since most have no attributes.
+fn no_attributes() -> Arc<MessageAttributes> {
+    static EMPTY: LazyLock<Arc<MessageAttributes>> = LazyLock::new(Arc::default);
+    Arc::clone(&EMPTY)
 }
 
 fn shared_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

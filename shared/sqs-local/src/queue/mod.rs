@@ -22,6 +22,7 @@ pub use self::attributes::QueueAttribute;
 pub(crate) use self::attributes::QueueAttributes;
 pub use self::name::QueueName;
 pub(crate) use self::poll::Ticket;
+pub use self::receipt::ReceiptHandle;
 pub(crate) use self::receive::{Delivery, Received, Take};
 pub(crate) use self::send::Sent;
 pub(crate) use self::settle::visibility;

@@ -1,14 +1,53 @@
 //! Receipt handles: which receive of which message of which queue.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde::{Serialize, Serializer};
+
 use super::slab::Slot;
 use crate::error::{Error, ErrorKind};
 
 const BYTES: usize = 24;
+const TEXT_BYTES: usize = 32;
+
+/// What one receive of a message is deleted by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReceiptHandle([u8; TEXT_BYTES]);
+
+impl ReceiptHandle {
+    /// Returns the handle as it travels.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("base64 is ASCII")
+    }
+}
+
+impl fmt::Display for ReceiptHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ReceiptHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiptHandle({self})")
+    }
+}
+
+impl From<ReceiptHandle> for String {
+    fn from(handle: ReceiptHandle) -> Self {
+        handle.as_str().to_owned()
+    }
+}
+
+impl Serialize for ReceiptHandle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
 
 /// One receive of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +62,18 @@ pub(crate) type ReceiptKey = u64;
 
 impl Receipt {
     /// Writes the handle, with a check that no other queue's key fits.
-    pub(crate) fn encode(self, key: ReceiptKey) -> String {
+    pub(crate) fn encode(self, key: ReceiptKey) -> ReceiptHandle {
         let mut bytes = [0; BYTES];
         bytes[..8].copy_from_slice(&self.seq.to_be_bytes());
         bytes[8..12].copy_from_slice(&self.slot.to_be_bytes());
         bytes[12..16].copy_from_slice(&self.receive.to_be_bytes());
         let check = check(key, &bytes[..16]);
         bytes[16..].copy_from_slice(&check.to_be_bytes());
-        STANDARD.encode(bytes)
+        let mut text = [b'A'; TEXT_BYTES];
+        STANDARD
+            .encode_slice(bytes, &mut text)
+            .expect("24 bytes are 32 in base64");
+        ReceiptHandle(text)
     }
 
     /// Reads a handle that this queue wrote.
@@ -83,7 +126,7 @@ mod tests {
             slot: 3,
             receive: 2,
         };
-        let handle = receipt.encode(42);
+        let handle = receipt.encode(42).to_string();
         assert_eq!(Receipt::decode(&handle, 42), Ok(receipt));
         assert_eq!(
             Receipt::decode(&handle, 43).unwrap_err().kind,
@@ -98,7 +141,8 @@ mod tests {
             slot: 3,
             receive: 2,
         }
-        .encode(42);
+        .encode(42)
+        .to_string();
         let longer = format!("{handle}AAAA");
         for garbage in [
             "garbage",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::poll::{Poll, Ticket};
-use super::receipt::Receipt;
+use super::receipt::{Receipt, ReceiptHandle};
 use super::slab::{Place, Slot};
 use super::state::{Moved, Queue};
 use crate::error::{Error, ErrorKind};
@@ -24,7 +24,7 @@ pub(crate) struct Take {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) content: Arc<Content>,
-    pub(crate) receipt_handle: String,
+    pub(crate) receipt_handle: ReceiptHandle,
     /// By all queues.
     pub(crate) receive_count: u32,
     pub(crate) first_received: Millis,

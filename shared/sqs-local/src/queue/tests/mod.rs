@@ -71,7 +71,12 @@ impl Stage {
     fn receive(&mut self, max: usize) -> Vec<(String, String)> {
         self.deliveries(max, None)
             .into_iter()
-            .map(|delivery| (delivery.content.body.to_string(), delivery.receipt_handle))
+            .map(|delivery| {
+                (
+                    delivery.content.body.to_string(),
+                    delivery.receipt_handle.to_string(),
+                )
+            })
             .collect()
     }
 

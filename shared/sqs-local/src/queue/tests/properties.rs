@@ -53,6 +53,9 @@ struct Known {
     gone: bool,
 }
 
+/// Of each group, the messages in their order, and whether one is in flight.
+type Groups = BTreeMap<String, (Vec<(u64, MessageId)>, bool)>;
+
 struct World {
     stage: Stage,
     known: HashMap<MessageId, Known>,
@@ -168,7 +171,7 @@ impl World {
                 "delivered after it was gone"
             );
             self.receipts
-                .push((delivery.content.id, delivery.receipt_handle));
+                .push((delivery.content.id, delivery.receipt_handle.to_string()));
         }
     }
 
@@ -186,9 +189,8 @@ impl World {
         }
     }
 
-    /// Of each group, the messages in their order, and whether one is in flight.
-    fn groups(&self) -> BTreeMap<String, (Vec<(u64, MessageId)>, bool)> {
-        let mut groups: BTreeMap<String, (Vec<(u64, MessageId)>, bool)> = BTreeMap::new();
+    fn groups(&self) -> Groups {
+        let mut groups: Groups = BTreeMap::new();
         for (_, message) in self.stage.queue.messages.iter() {
             let name = message
                 .content
@@ -208,11 +210,7 @@ impl World {
 
     /// What is delivered of a group is its oldest messages in order, those apart that moved, and
     /// none of it was in flight.
-    fn check_order(
-        &self,
-        before: &BTreeMap<String, (Vec<(u64, MessageId)>, bool)>,
-        deliveries: &[Delivery],
-    ) {
+    fn check_order(&self, before: &Groups, deliveries: &[Delivery]) {
         let there: BTreeSet<MessageId> = self
             .stage
             .queue

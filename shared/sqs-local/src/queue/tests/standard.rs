@@ -156,7 +156,11 @@ fn a_message_waits_out_the_delay_of_the_queue_or_its_own() {
 fn a_message_expires_wherever_it_stands() {
     let mut stage = Stage::standard(&[("MessageRetentionPeriod", "60")]);
     stage.send("in flight");
-    let handle = stage.deliveries(1, Some(3_600)).remove(0).receipt_handle;
+    let handle = stage
+        .deliveries(1, Some(3_600))
+        .remove(0)
+        .receipt_handle
+        .to_string();
     stage.send("visible");
     stage.try_send(delayed("delayed", 900)).unwrap();
     assert_eq!(stage.counts(), [1, 1, 1]);
