@@ -1,7 +1,7 @@
 use super::reader::{Reader, within};
 use super::value::Secret;
 
-/// Where `fleet migrate` has always put the runtime's tables.
+/// The name that the SQL functions have in every example: `fleet.enqueue(…)`.
 const SCHEMA: &str = "fleet";
 
 /// As many as one consumer runs handlers by default: more would only queue in
