@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::transaction::PostgresTransaction;
+use super::transaction::{Params, PostgresTransaction};
 use super::{PostgresStore, Row, Session, notify};
 use crate::message::{EventKey, NewEvent};
 use crate::store::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats, StoreError};
@@ -17,6 +17,10 @@ struct PostgresOutboxClaim {
     rows: Vec<OutboxRow>,
 }
 
+/// The most bytes of data that one claim reads, and one row more: the bodies of
+/// a claim are in memory twice, and a thousand of them may have 1 MiB each.
+const CLAIM_BYTES_MAX: i64 = 16 * 1024 * 1024;
+
 #[async_trait]
 impl Outbox for PostgresStore {
     async fn claim(
@@ -25,18 +29,18 @@ impl Outbox for PostgresStore {
         limit: usize,
     ) -> Result<Box<dyn OutboxClaim>, StoreError> {
         let transaction = PostgresTransaction::begin(&self.shared).await?;
-        let walk = self.walk(destination);
-        let mut rows = claim_rows(&transaction, destination, limit, &walk).await?;
-        if rows.is_empty() && !walk.is_empty() {
+        let begun = self.walk(destination);
+        let mut found = find(&transaction, destination, limit, &begun).await?;
+        if found.rows.is_empty() && !begun.is_empty() {
             // The walk over the keys went on from its last end; now from the start.
-            rows = claim_rows(&transaction, destination, limit, "").await?;
+            found = find(&transaction, destination, limit, "").await?;
         }
-        self.set_walk(destination, limit, &rows);
-        if rows.is_empty() {
+        self.set_walk(destination, found.walk);
+        if found.rows.is_empty() {
             transaction.rollback().await;
             return Ok(Box::new(NothingClaimed));
         }
-        Ok(Box::new(PostgresOutboxClaim { transaction, rows }))
+        Ok(Box::new(PostgresOutboxClaim { transaction, rows: found.rows }))
     }
 
     async fn stats(&self) -> Result<Vec<OutboxStats>, StoreError> {
@@ -71,48 +75,41 @@ impl PostgresStore {
         walks.get(destination).cloned().unwrap_or_default()
     }
 
-    fn set_walk(&self, destination: &str, limit: usize, rows: &[OutboxRow]) {
-        let keys = || {
-            rows.iter()
-                .filter_map(|row| row.event.ordering_key.as_deref())
-        };
-        let mut walks = self
-            .shared
-            .walks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match keys()
-            .max()
-            .filter(|_| keys().count() >= (limit / 2).max(1))
-        {
-            Some(last) => drop(walks.insert(destination.to_owned(), last.to_owned())),
-            // Fewer than asked for: the walk came to the end of the keys.
+    fn set_walk(&self, destination: &str, end: Option<String>) {
+        let mut walks = self.shared.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        match end {
+            Some(end) => drop(walks.insert(destination.to_owned(), end)),
             None => drop(walks.remove(destination)),
         }
     }
 }
 
-async fn claim_rows(
+/// What a claim found.
+struct Found {
+    rows: Vec<OutboxRow>,
+    /// Where the walk over the keys ended; `None` after the last key.
+    walk: Option<String>,
+}
+
+async fn find(
     transaction: &PostgresTransaction,
     destination: &str,
     limit: usize,
     walk: &str,
-) -> Result<Vec<OutboxRow>, StoreError> {
+) -> Result<Found, StoreError> {
     let session = transaction.session();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let work = async {
-        let statement = transaction
-            .prepare(&session.shared().sql.outbox_claim)
-            .await?;
-        session
-            .client()
-            .query(&statement, &[&destination, &limit, &walk])
-            .await
+        let statement = transaction.prepare(&session.shared().sql.outbox_claim).await?;
+        let params: Params<'_> = &[&destination, &limit, &walk, &CLAIM_BYTES_MAX];
+        session.client().query(&statement, params).await
     };
     let rows = transaction.noted(session.run_bounded(work).await)?;
-    let mut rows: Vec<_> = rows.iter().map(row_of).collect();
-    rows.sort_unstable_by_key(|row| row.id);
-    Ok(rows)
+    let is_full = |row: &&Row| row.get::<_, i64>("count") >= (limit / 2).max(1);
+    Ok(Found {
+        walk: rows.first().filter(is_full).and_then(|row| row.get("last")),
+        rows: rows.iter().filter_map(row_of).collect(),
+    })
 }
 
 #[async_trait]
@@ -163,9 +160,9 @@ impl OutboxClaim for NothingClaimed {
     }
 }
 
-fn row_of(row: &Row) -> OutboxRow {
-    OutboxRow {
-        id: row.get("id"),
+fn row_of(row: &Row) -> Option<OutboxRow> {
+    Some(OutboxRow {
+        id: row.get::<_, Option<i64>>("id")?,
         event: NewEvent {
             key: EventKey {
                 source: row.get("source"),
@@ -177,7 +174,7 @@ fn row_of(row: &Row) -> OutboxRow {
             ordering_key: row.get("ordering_key"),
             trace_parent: row.get("trace_parent"),
         },
-    }
+    })
 }
 
 fn stats_of(row: &Row) -> OutboxStats {

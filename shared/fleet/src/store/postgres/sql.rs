@@ -138,6 +138,9 @@ const PUBLISH: &str = r"
 /// step. It begins behind `$3`, where the last walk ended, so that no key
 /// starves. Whether a row is a head is decided by the snapshot and not by the
 /// locks: a head that another relay holds keeps its younger ones back.
+///
+/// Rows beyond `$4` bytes stay locked for the moment and are not read. The
+/// first row of the answer is there also when nothing was claimed.
 const OUTBOX_CLAIM: &str = r"
     with recursive heads as (
         (select id, ordering_key, parked_at from {schema}.outbox
@@ -150,10 +153,13 @@ const OUTBOX_CLAIM: &str = r"
             where o.destination = $1 and o.sent_at is null and o.ordering_key is not null
                 and o.ordering_key > heads.ordering_key
             order by o.ordering_key, o.id limit 1) next
+    ), walked as materialized (
+        select id, ordering_key from heads
+        where parked_at is null
+        limit greatest($2::bigint / 2, 1)
     ), ordered as materialized (
         select o.* from {schema}.outbox o
-        where o.id = any (array(
-                select id from heads where parked_at is null limit greatest($2::bigint / 2, 1)))
+        where o.id = any (array(select id from walked))
             and o.sent_at is null and o.parked_at is null
         for update skip locked
     ), free as materialized (
@@ -163,10 +169,15 @@ const OUTBOX_CLAIM: &str = r"
         order by o.id
         limit $2::bigint - (select count(*) from ordered)
         for update skip locked
+    ), sized as (
+        select *, sum(octet_length(data)) over (order by id) - octet_length(data) as bytes_before
+        from (select * from ordered union all select * from free) rows
     )
-    select id, source, event_id, event_type, time, data, ordering_key, trace_parent from ordered
-    union all
-    select id, source, event_id, event_type, time, data, ordering_key, trace_parent from free";
+    select walk.count, walk.last,
+        id, source, event_id, event_type, time, data, ordering_key, trace_parent
+    from (select count(*) as count, max(ordering_key) as last from walked) walk
+    left join sized on bytes_before < $4::bigint
+    order by id";
 
 const OUTBOX_SENT: &str = r"
     update {schema}.outbox set sent_at = clock_timestamp() where id = any ($1)";
