@@ -90,7 +90,7 @@ impl Lane {
     }
 
     async fn turn(&self, limit: usize, pulse: &Pulse) -> Result<Turn, StoreError> {
-        let claim = self.outbox.claim(&self.destination, limit).await?;
+        let claim = self.outbox.claim_rows(&self.destination, limit).await?;
         if claim.rows().is_empty() {
             return Ok(Turn::Idle);
         }

@@ -27,7 +27,7 @@ pub trait Outbox: fmt::Debug + Send + Sync + 'static {
     /// # Cancellation
     ///
     /// Dropping the future, or the claim that it returned, frees the rows.
-    async fn claim(
+    async fn claim_rows(
         &self,
         destination: &str,
         limit: usize,

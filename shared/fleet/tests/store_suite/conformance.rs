@@ -237,7 +237,7 @@ async fn a_dead_letter_recorded_twice_is_no_error(bench: Bench) {
 }
 
 async fn ids(bench: &Bench, destination: &str) -> Vec<String> {
-    let claim = bench.outbox.claim(destination, 100).await.unwrap();
+    let claim = bench.outbox.claim_rows(destination, 100).await.unwrap();
     let ids = claim.rows().iter().map(|row| row.event.key.id.clone()).collect();
     claim.settle(OutboxSettlement::default()).await.unwrap();
     ids
@@ -280,7 +280,7 @@ async fn the_data_of_an_event_is_kept_to_the_letter(bench: Bench) {
     sent.ordering_key = Some("customer 7".to_owned());
     sent.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     bench.publish(std::slice::from_ref(&sent)).await;
-    let claim = bench.outbox.claim("one", 1).await.unwrap();
+    let claim = bench.outbox.claim_rows("one", 1).await.unwrap();
     let received = &claim.rows()[0].event;
     assert_eq!(format!("{received:?}"), format!("{sent:?}"));
 }
@@ -288,8 +288,8 @@ async fn the_data_of_an_event_is_kept_to_the_letter(bench: Bench) {
 async fn rows_that_are_claimed_are_passed_over_until_they_are_freed(bench: Bench) {
     let events: Vec<_> = (0..4).map(|n| event("only.one", &n.to_string())).collect();
     bench.publish(&events).await;
-    let first = bench.outbox.claim("one", 2).await.unwrap();
-    let second = bench.outbox.claim("one", 9).await.unwrap();
+    let first = bench.outbox.claim_rows("one", 2).await.unwrap();
+    let second = bench.outbox.claim_rows("one", 9).await.unwrap();
     let of = |claim: &dyn OutboxClaim| -> Vec<String> {
         claim.rows().iter().map(|row| row.event.key.id.clone()).collect()
     };
@@ -304,7 +304,7 @@ async fn rows_that_are_claimed_are_passed_over_until_they_are_freed(bench: Bench
 
 /// Claims and settles: `sent` and `parked` by event id.
 async fn settle(bench: &Bench, destination: &str, sent: &[&str], parked: &[&str]) {
-    let claim = bench.outbox.claim(destination, 100).await.unwrap();
+    let claim = bench.outbox.claim_rows(destination, 100).await.unwrap();
     let row = |id: &&str| {
         let row = claim.rows().iter().find(|row| row.event.key.id == **id);
         row.unwrap_or_else(|| panic!("{id} is not among the claimed")).id
@@ -338,7 +338,7 @@ async fn of_an_ordering_key_only_the_oldest_unsent_row_is_claimable(bench: Bench
     assert_eq!(ids(&bench, "one").await, ["a1", "b1", "free", "empty1", "empty2"]);
 
     // While another claim holds the oldest, the younger ones wait.
-    let held = bench.outbox.claim("one", 100).await.unwrap();
+    let held = bench.outbox.claim_rows("one", 100).await.unwrap();
     assert!(ids(&bench, "one").await.is_empty());
     held.settle(OutboxSettlement::default()).await.unwrap();
 
@@ -358,7 +358,7 @@ async fn a_parked_row_halts_its_key_and_nobody_else(bench: Bench) {
 
 async fn a_destination_has_its_rows_to_itself(bench: Bench) {
     bench.publish(&[event("a.b", "1"), event("only.one", "2")]).await;
-    let _held = bench.outbox.claim("one", 100).await.unwrap();
+    let _held = bench.outbox.claim_rows("one", 100).await.unwrap();
     settle(&bench, "two", &["1"], &[]).await;
     assert!(ids(&bench, "two").await.is_empty());
     assert!(ids(&bench, "three").await.is_empty());
@@ -371,7 +371,7 @@ async fn every_ordering_key_has_its_turn(bench: Bench) {
     bench.publish(&events).await;
     let mut sent: Vec<Vec<i64>> = Vec::new();
     while sent.iter().map(Vec::len).sum::<usize>() < events.len() {
-        let claim = bench.outbox.claim("one", 4).await.unwrap();
+        let claim = bench.outbox.claim_rows("one", 4).await.unwrap();
         let rows: Vec<_> = claim.rows().iter().map(|row| row.id).collect();
         assert!(!rows.is_empty(), "rows are left, and none is claimable");
         sent.push(rows.clone());

@@ -184,7 +184,7 @@ mod enqueue {
         let store = connect(&database);
         let id = enqueue(&store, r#"'a.b', '{"n": 1.50, "t": "ü"}'"#).await;
         for destination in ["one", "two"] {
-            let claim = store.claim(destination, 10).await.unwrap();
+            let claim = store.claim_rows(destination, 10).await.unwrap();
             let [row] = claim.rows() else { panic!("{claim:?}") };
             assert_eq!(row.event.key.id, id);
             assert_eq!(row.event.key.source, format!("/sql/{}", database.name()));
@@ -207,7 +207,7 @@ mod enqueue {
             enqueue(&store, arguments).await;
         }
         assert_eq!(enqueue(&store, "type => 'only.one', data => '5', id => 'id-1'").await, "id-1");
-        let claim = store.claim("one", 10).await.unwrap();
+        let claim = store.claim_rows("one", 10).await.unwrap();
         let data: Vec<_> = claim.rows().iter().map(|row| row.event.data.as_str()).collect();
         assert_eq!(data, ["1", "4"]);
     }

@@ -86,7 +86,7 @@ impl State {
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn claim(
+    async fn claim_rows(
         &self,
         destination: &str,
         limit: usize,

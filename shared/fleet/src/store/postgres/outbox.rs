@@ -23,7 +23,7 @@ const CLAIM_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 #[async_trait]
 impl Outbox for PostgresStore {
-    async fn claim(
+    async fn claim_rows(
         &self,
         destination: &str,
         limit: usize,
