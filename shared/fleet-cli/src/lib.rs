@@ -1,1 +1,31 @@
-//! placeholder
+//! The command line of an SQS worker fleet.
+//!
+//! A program registers its consumers in an [`App`] and has `run`, `relay`, `dev`, `enqueue`,
+//! `queues`, `migrate`, `config` and `healthcheck` without writing them.
+#![forbid(unsafe_code)]
+
+mod exit;
+
+mod output;
+
+mod progress;
+
+mod intake;
+
+mod settings;
+
+mod cli;
+
+mod host;
+
+mod crew;
+
+mod command;
+
+#[cfg(feature = "dev")]
+mod dev;
+
+mod app;
+
+pub use app::App;
+pub use intake::{Intake, Placement, Tally};

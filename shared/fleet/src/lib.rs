@@ -13,6 +13,8 @@ pub mod store;
 
 pub mod dead_letter;
 
+pub mod relay;
+
 pub mod consume;
 
 #[cfg(feature = "testing")]

@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::error::HandlerError;
 use super::handler::{BatchHandler, Handler};
 use super::station::Station;
-use crate::message::{DecodeError, Event, RawEnvelope};
+use crate::message::{DecodeError, Event, RawEnvelope, decode_data};
 
 /// A consumer: a name, and the handlers of the events that it consumes.
 ///
@@ -54,12 +54,18 @@ pub(super) enum Route {
 pub(super) trait Single: Send + Sync {
     fn has_outside_effect(&self) -> bool;
 
+    /// Decodes data as its event, to see whether it fits.
+    fn check(&self, data: &str) -> Result<(), DecodeError>;
+
     async fn run(&self, event: &RawEnvelope<'_>, cx: &mut Context<'_>) -> Result<Done, Stop>;
 }
 
 /// A [`BatchHandler`] whose event type is erased.
 #[async_trait]
 pub(super) trait Many: Send + Sync {
+    /// Decodes data as its event, to see whether it fits.
+    fn check(&self, data: &str) -> Result<(), DecodeError>;
+
     /// Serves deliveries until their channel closes.
     async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>);
 }
@@ -109,6 +115,14 @@ impl Consumer {
         self.routes.keys().copied().collect()
     }
 
+    /// Tells whether data fits the registered event of this type; `None` when no handler takes it.
+    pub fn check(&self, event_type: &str, data: &str) -> Option<Result<(), DecodeError>> {
+        self.routes.get(event_type).map(|route| match route {
+            Route::One(handler) => handler.check(data),
+            Route::Batch(handler) => handler.check(data),
+        })
+    }
+
     pub(super) fn routes(&self) -> &BTreeMap<&'static str, Route> {
         &self.routes
     }
@@ -141,6 +155,10 @@ impl<H: Handler> Single for Typed<H> {
         H::OUTSIDE_EFFECT
     }
 
+    fn check(&self, data: &str) -> Result<(), DecodeError> {
+        decode_data::<H::Event>(data).map(drop)
+    }
+
     async fn run(&self, event: &RawEnvelope<'_>, cx: &mut Context<'_>) -> Result<Done, Stop> {
         let event = event.decode::<H::Event>().map_err(Stop::Undecodable)?;
         self.0.handle(event, cx).await.map_err(Stop::Handler)
@@ -149,6 +167,10 @@ impl<H: Handler> Single for Typed<H> {
 
 #[async_trait]
 impl<H: BatchHandler> Many for Typed<H> {
+    fn check(&self, data: &str) -> Result<(), DecodeError> {
+        decode_data::<H::Event>(data).map(drop)
+    }
+
     async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>) {
         CommitGroup::new(&self.0, station).run(deliveries).await;
     }

@@ -134,7 +134,8 @@ impl<'a> RawEnvelope<'a> {
     }
 }
 
-fn decode_data<E: Event>(data: &str) -> Result<E, DecodeError> {
+/// Decodes JSON text as the data of an event.
+pub(crate) fn decode_data<E: Event>(data: &str) -> Result<E, DecodeError> {
     let mut json = serde_json::Deserializer::from_str(data);
     serde_path_to_error::deserialize(&mut json).map_err(|error| DecodeError::Schema {
         path: error.path().to_string(),

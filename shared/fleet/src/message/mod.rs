@@ -11,6 +11,7 @@ mod key;
 mod sent;
 
 pub use attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
+pub(crate) use envelope::decode_data;
 pub use envelope::{DecodeError, Envelope, RawEnvelope};
 pub use event::{Event, NewEvent};
 pub use failure::{Failure, FailureClass};

@@ -68,8 +68,15 @@ mod tests {
     #[test]
     fn only_a_refusal_of_the_message_itself_parks_it() {
         let check = |code: &str, sender_fault, parked| {
-            let entry: Result<(), _> = Err(EntryError { code: code.to_owned(), sender_fault });
-            assert_eq!(matches!(of_entry(&entry), Fate::Parked(_)), parked, "{code}");
+            let entry: Result<(), _> = Err(EntryError {
+                code: code.to_owned(),
+                sender_fault,
+            });
+            assert_eq!(
+                matches!(of_entry(&entry), Fate::Parked(_)),
+                parked,
+                "{code}"
+            );
         };
         check("InvalidMessageContents", true, true);
         check("AWS.SimpleQueueService.InvalidMessageContents", true, true);
@@ -93,6 +100,9 @@ mod tests {
         assert!(matches!(of_request(&refused, true), Fate::Parked(_)));
         assert!(matches!(of_request(&refused, false), Fate::Waits(_)));
         let throttled = error(QueueErrorKind::Throttled, "OverLimit");
-        assert_eq!(of_request(&throttled, true), Fate::Waits("OverLimit".to_owned()));
+        assert_eq!(
+            of_request(&throttled, true),
+            Fate::Waits("OverLimit".to_owned())
+        );
     }
 }

@@ -59,7 +59,11 @@ impl Lane {
             // Rows that are committed from here on end the wait below.
             writes.mark_unchanged();
             // While in trouble, one batch finds out whether it is over.
-            let limit = if trouble.is_some() { BATCH_ENTRIES_MAX } else { ROWS_MAX };
+            let limit = if trouble.is_some() {
+                BATCH_ENTRIES_MAX
+            } else {
+                ROWS_MAX
+            };
             let turn = self.turn(limit, pulse).await;
             let troubled = match &turn {
                 Ok(Turn::Blocked(code)) => Some(code.clone()),
@@ -102,8 +106,12 @@ impl Lane {
     }
 
     fn count(&self, rows: usize, settlement: &OutboxSettlement) {
-        self.metrics.published.increment(settlement.sent.len() as u64);
-        self.metrics.publish_errors.increment((rows - settlement.sent.len()) as u64);
+        self.metrics
+            .published
+            .increment(settlement.sent.len() as u64);
+        self.metrics
+            .publish_errors
+            .increment((rows - settlement.sent.len()) as u64);
         for (row, reason) in &settlement.parked {
             tracing::error!(
                 destination = self.destination,

@@ -56,7 +56,12 @@ impl Relay {
         destinations: BTreeMap<String, Arc<dyn Queue>>,
         jitter: Jitter,
     ) -> Self {
-        Self { outbox, destinations, metrics: OutboxMetrics::new(), jitter }
+        Self {
+            outbox,
+            destinations,
+            metrics: OutboxMetrics::new(),
+            jitter,
+        }
     }
 
     /// Publishes until `stop` is cancelled.
@@ -68,8 +73,12 @@ impl Relay {
     ///
     /// The loops go on until `stop` is cancelled; nothing claimed is abandoned.
     pub async fn run(self, health: &Health, stop: CancellationToken) {
-        let supervisor =
-            Supervisor::new(Handle::current(), health.clone(), self.jitter.clone(), stop.clone());
+        let supervisor = Supervisor::new(
+            Handle::current(),
+            health.clone(),
+            self.jitter.clone(),
+            stop.clone(),
+        );
         for (destination, queue) in &self.destinations {
             let lane = Arc::new(Lane {
                 destination: destination.clone(),
@@ -118,7 +127,11 @@ async fn measure(outbox: Arc<dyn Outbox>, metrics: OutboxMetrics, pulse: Pulse) 
 fn depth(stats: &[OutboxStats]) -> OutboxDepth {
     OutboxDepth {
         pending: stats.iter().map(|of| of.pending).sum(),
-        oldest_age: stats.iter().map(|of| of.oldest_age).max().unwrap_or_default(),
+        oldest_age: stats
+            .iter()
+            .map(|of| of.oldest_age)
+            .max()
+            .unwrap_or_default(),
         parked: stats.iter().map(|of| of.parked).sum(),
     }
 }

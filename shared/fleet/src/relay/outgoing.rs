@@ -29,8 +29,8 @@ fn deduplication_id(key: &EventKey) -> String {
 
 /// Returns the text if SQS takes it as an id: letters, digits and ASCII punctuation.
 fn legal(text: &str) -> Option<String> {
-    let is_legal = (1..=ID_CHARACTERS_MAX).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_graphic());
+    let is_legal =
+        (1..=ID_CHARACTERS_MAX).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
     is_legal.then(|| text.to_owned())
 }
 
@@ -42,7 +42,9 @@ fn fingerprint(parts: &[&str]) -> String {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
-    let hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+    let hash = bytes.fold(OFFSET, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(PRIME)
+    });
     format!("{hash:032x}")
 }
 

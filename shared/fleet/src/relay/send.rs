@@ -24,8 +24,10 @@ const SENDS_MAX: usize = 100;
 ///
 /// Not to be dropped: what SQS has taken meanwhile would be sent again.
 pub(super) async fn send(queue: &dyn Queue, rows: &[OutboxRow], pulse: &Pulse) -> Vec<Fate> {
-    let messages: Vec<_> =
-        rows.iter().map(|row| render(&row.event, queue.is_fifo())).collect();
+    let messages: Vec<_> = rows
+        .iter()
+        .map(|row| render(&row.event, queue.is_fifo()))
+        .collect();
     let mut fates: Vec<_> = messages
         .iter()
         .map(|message| fate::of_size(message.size_bytes()))
@@ -41,7 +43,10 @@ pub(super) async fn send(queue: &dyn Queue, rows: &[OutboxRow], pulse: &Pulse) -
         let (messages, is_blocked) = (&messages[batch.clone()], &is_blocked);
         async move {
             if is_blocked.load(Ordering::Relaxed) {
-                return (batch, vec![Fate::Waits("blocked".to_owned()); messages.len()]);
+                return (
+                    batch,
+                    vec![Fate::Waits("blocked".to_owned()); messages.len()],
+                );
             }
             let fates = send_batch(queue, messages, is_blocked).await;
             pulse.tick();
@@ -55,7 +60,10 @@ pub(super) async fn send(queue: &dyn Queue, rows: &[OutboxRow], pulse: &Pulse) -
             fates[*place] = Some(fate);
         }
     }
-    fates.into_iter().map(|fate| fate.expect("every row was too large or in a batch")).collect()
+    fates
+        .into_iter()
+        .map(|fate| fate.expect("every row was too large or in a batch"))
+        .collect()
 }
 
 async fn send_batch(
@@ -87,10 +95,9 @@ async fn send_singly(
     let mut fates = Vec::with_capacity(messages.len());
     for message in messages {
         fates.push(match queue.send(std::slice::from_ref(message)).await {
-            Ok(entries) => entries.first().map_or_else(
-                || Fate::Waits("NotMentioned".to_owned()),
-                fate::of_entry,
-            ),
+            Ok(entries) => entries
+                .first()
+                .map_or_else(|| Fate::Waits("NotMentioned".to_owned()), fate::of_entry),
             Err(error) => fate::of_request(&error, true),
         });
     }

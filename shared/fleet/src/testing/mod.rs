@@ -1,5 +1,8 @@
-//! Real parts for tests: a Postgres of one's own and a database for each test.
+//! Real parts for tests: a Postgres of one's own and a database for each test; and the fake
+//! queue, which is sqs-local without its HTTP.
 
 pub mod cluster;
 
 pub mod database;
+
+pub mod queue;

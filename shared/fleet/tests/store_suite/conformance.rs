@@ -69,7 +69,10 @@ async fn claimed(bench: &Bench, id: &str) -> Box<dyn Transaction> {
 }
 
 async fn is_duplicate(bench: &Bench, id: &str) -> bool {
-    matches!(bench.store.claim("billing", &key(id)).await.unwrap(), Claim::Duplicate)
+    matches!(
+        bench.store.claim("billing", &key(id)).await.unwrap(),
+        Claim::Duplicate
+    )
 }
 
 async fn a_committed_claim_is_a_duplicate_for_ever_after(bench: Bench) {
@@ -93,7 +96,10 @@ async fn a_claim_waits_for_the_transaction_that_holds_the_key(bench: Bench) {
         let store = Arc::clone(&bench.store);
         let mut waiting =
             tokio::spawn(async move { store.claim("billing", &key(id)).await.unwrap() });
-        assert!(timeout(STILL_WAITING, &mut waiting).await.is_err(), "it did not wait");
+        assert!(
+            timeout(STILL_WAITING, &mut waiting).await.is_err(),
+            "it did not wait"
+        );
         if commits {
             holder.commit().await.unwrap();
         } else {
@@ -117,7 +123,10 @@ async fn a_claim_waits_no_longer_when_its_future_is_dropped(bench: Bench) {
 
 async fn consumers_and_sources_have_keys_of_their_own(bench: Bench) {
     claimed(&bench, "1").await.commit().await.unwrap();
-    for (consumer, key) in [("inventory", key("1")), ("billing", EventKey::new("/other", "1"))] {
+    for (consumer, key) in [
+        ("inventory", key("1")),
+        ("billing", EventKey::new("/other", "1")),
+    ] {
         let claim = bench.store.claim(consumer, &key).await.unwrap();
         assert!(matches!(claim, Claim::New(_)), "{consumer} {key}");
     }
@@ -129,11 +138,17 @@ async fn many_claims_say_what_became_of_each(bench: Bench) {
     let held = claimed(&bench, "held").await;
     let keys = ["new", "done", "held", "new", "another", "done"].map(key);
     let (transaction, states) = bench.store.claim_all("billing", &keys).await.unwrap();
-    assert_eq!(states, [New, Duplicate, Contended, Duplicate, New, Duplicate]);
+    assert_eq!(
+        states,
+        [New, Duplicate, Contended, Duplicate, New, Duplicate]
+    );
     transaction.commit().await.unwrap();
     held.rollback().await;
     let (transaction, states) = bench.store.claim_all("billing", &keys).await.unwrap();
-    assert_eq!(states, [Duplicate, Duplicate, New, Duplicate, Duplicate, Duplicate]);
+    assert_eq!(
+        states,
+        [Duplicate, Duplicate, New, Duplicate, Duplicate, Duplicate]
+    );
     transaction.rollback().await;
     let (_, states) = bench.store.claim_all("billing", &[]).await.unwrap();
     assert_eq!(states, []);
@@ -144,7 +159,11 @@ async fn many_claims_do_not_wait_for_anybody(bench: Bench) {
     let (first, states) = bench.store.claim_all("billing", &keys[..20]).await.unwrap();
     assert!(states.iter().all(|state| *state == KeyState::New));
     let (_second, states) = bench.store.claim_all("billing", &keys).await.unwrap();
-    assert!(states[..20].iter().all(|state| *state == KeyState::Contended));
+    assert!(
+        states[..20]
+            .iter()
+            .all(|state| *state == KeyState::Contended)
+    );
     assert!(states[20..].iter().all(|state| *state == KeyState::New));
     first.rollback().await;
 }
@@ -180,21 +199,57 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
         attempt(5, AttemptOutcome::Unavailable, 80),
     ];
     bench.store.record_attempts(&rows).await.unwrap();
-    bench.store.record_attempts(&[attempt(4, AttemptOutcome::TimedOut, 70)]).await.unwrap();
+    bench
+        .store
+        .record_attempts(&[attempt(4, AttemptOutcome::TimedOut, 70)])
+        .await
+        .unwrap();
     bench.store.record_attempts(&[]).await.unwrap();
-    let history = bench.store.history("billing", "m", &key("1")).await.unwrap();
+    let history = bench
+        .store
+        .history("billing", "m", &key("1"))
+        .await
+        .unwrap();
     let unknown_since = Some(Timestamp::from_second(50).unwrap());
-    assert_eq!(history, History { processed: false, charged: 2, unknown_since });
+    assert_eq!(
+        history,
+        History {
+            processed: false,
+            charged: 2,
+            unknown_since
+        }
+    );
 
     let open = claimed(&bench, "1").await;
-    assert!(!bench.store.history("billing", "m", &key("1")).await.unwrap().processed);
+    assert!(
+        !bench
+            .store
+            .history("billing", "m", &key("1"))
+            .await
+            .unwrap()
+            .processed
+    );
     open.commit().await.unwrap();
-    let history = bench.store.history("billing", "another copy", &key("1")).await.unwrap();
-    assert_eq!(history, History { processed: true, ..History::default() });
+    let history = bench
+        .store
+        .history("billing", "another copy", &key("1"))
+        .await
+        .unwrap();
+    assert_eq!(
+        history,
+        History {
+            processed: true,
+            ..History::default()
+        }
+    );
 }
 
 async fn a_history_of_nothing_is_empty(bench: Bench) {
-    let history = bench.store.history("billing", "m", &key("1")).await.unwrap();
+    let history = bench
+        .store
+        .history("billing", "m", &key("1"))
+        .await
+        .unwrap();
     assert_eq!(history, History::default());
 }
 
@@ -202,9 +257,25 @@ async fn a_ledger_takes_whatever_text_a_message_had(bench: Bench) {
     let mut row = attempt(1, AttemptOutcome::Failed, 1);
     row.reason = "a\0b\u{FFFF} '; drop table".to_owned();
     row.key = Some(EventKey::new("s\0", "i\0"));
-    let unreadable = Attempt { key: None, receive: 2, ..row.clone() };
-    bench.store.record_attempts(&[row, unreadable]).await.unwrap();
-    assert_eq!(bench.store.history("billing", "m", &key("1")).await.unwrap().charged, 2);
+    let unreadable = Attempt {
+        key: None,
+        receive: 2,
+        ..row.clone()
+    };
+    bench
+        .store
+        .record_attempts(&[row, unreadable])
+        .await
+        .unwrap();
+    assert_eq!(
+        bench
+            .store
+            .history("billing", "m", &key("1"))
+            .await
+            .unwrap()
+            .charged,
+        2
+    );
 }
 
 fn dead_letter(copy: &str) -> DeadLetter {
@@ -232,13 +303,21 @@ fn dead_letter(copy: &str) -> DeadLetter {
 async fn a_dead_letter_recorded_twice_is_no_error(bench: Bench) {
     let letters = ["1", "2", "1"].map(dead_letter);
     bench.store.record_dead_letters(&letters).await.unwrap();
-    bench.store.record_dead_letters(&letters[..1]).await.unwrap();
+    bench
+        .store
+        .record_dead_letters(&letters[..1])
+        .await
+        .unwrap();
     bench.store.record_dead_letters(&[]).await.unwrap();
 }
 
 async fn ids(bench: &Bench, destination: &str) -> Vec<String> {
     let claim = bench.outbox.claim_rows(destination, 100).await.unwrap();
-    let ids = claim.rows().iter().map(|row| row.event.key.id.clone()).collect();
+    let ids = claim
+        .rows()
+        .iter()
+        .map(|row| row.event.key.id.clone())
+        .collect();
     claim.settle(OutboxSettlement::default()).await.unwrap();
     ids
 }
@@ -250,7 +329,10 @@ async fn events_are_published_with_the_commit_and_not_without(bench: Bench) {
     transaction.commit().await.unwrap();
 
     let transaction = claimed(&bench, "2").await;
-    transaction.publish(&event("a.b", "rolled back")).await.unwrap();
+    transaction
+        .publish(&event("a.b", "rolled back"))
+        .await
+        .unwrap();
     transaction.rollback().await;
     let transaction = bench.begin().await;
     transaction.publish(&event("a.b", "dropped")).await.unwrap();
@@ -269,14 +351,18 @@ async fn an_event_published_twice_stands_once(bench: Bench) {
 
 async fn an_event_that_nobody_wants_leaves_no_row(bench: Bench) {
     let transaction = bench.begin().await;
-    assert_eq!(transaction.publish(&event("unwanted", "1")).await.unwrap(), 0);
+    assert_eq!(
+        transaction.publish(&event("unwanted", "1")).await.unwrap(),
+        0
+    );
     transaction.commit().await.unwrap();
     assert_eq!(bench.outbox.stats().await.unwrap(), []);
 }
 
 async fn the_data_of_an_event_is_kept_to_the_letter(bench: Bench) {
     let mut sent = event("only.one", "1");
-    sent.data = r#"{ "b":1.50, "a":1e999999, "b":"\u0000😀", "id":12345678901234567890123 }"#.to_owned();
+    sent.data =
+        r#"{ "b":1.50, "a":1e999999, "b":"\u0000😀", "id":12345678901234567890123 }"#.to_owned();
     sent.ordering_key = Some("customer 7".to_owned());
     sent.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
     bench.publish(std::slice::from_ref(&sent)).await;
@@ -291,7 +377,11 @@ async fn rows_that_are_claimed_are_passed_over_until_they_are_freed(bench: Bench
     let first = bench.outbox.claim_rows("one", 2).await.unwrap();
     let second = bench.outbox.claim_rows("one", 9).await.unwrap();
     let of = |claim: &dyn OutboxClaim| -> Vec<String> {
-        claim.rows().iter().map(|row| row.event.key.id.clone()).collect()
+        claim
+            .rows()
+            .iter()
+            .map(|row| row.event.key.id.clone())
+            .collect()
     };
     assert_eq!(of(&*first), ["0", "1"]);
     assert_eq!(of(&*second), ["2", "3"]);
@@ -307,11 +397,15 @@ async fn settle(bench: &Bench, destination: &str, sent: &[&str], parked: &[&str]
     let claim = bench.outbox.claim_rows(destination, 100).await.unwrap();
     let row = |id: &&str| {
         let row = claim.rows().iter().find(|row| row.event.key.id == **id);
-        row.unwrap_or_else(|| panic!("{id} is not among the claimed")).id
+        row.unwrap_or_else(|| panic!("{id} is not among the claimed"))
+            .id
     };
     let settlement = OutboxSettlement {
         sent: sent.iter().map(row).collect(),
-        parked: parked.iter().map(|id| (row(id), "too large".to_owned())).collect(),
+        parked: parked
+            .iter()
+            .map(|id| (row(id), "too large".to_owned()))
+            .collect(),
     };
     claim.settle(settlement).await.unwrap();
 }
@@ -335,7 +429,10 @@ async fn of_an_ordering_key_only_the_oldest_unsent_row_is_claimable(bench: Bench
         ordered("empty2", ""),
     ];
     bench.publish(&events).await;
-    assert_eq!(ids(&bench, "one").await, ["a1", "b1", "free", "empty1", "empty2"]);
+    assert_eq!(
+        ids(&bench, "one").await,
+        ["a1", "b1", "free", "empty1", "empty2"]
+    );
 
     // While another claim holds the oldest, the younger ones wait.
     let held = bench.outbox.claim_rows("one", 100).await.unwrap();
@@ -350,14 +447,18 @@ async fn of_an_ordering_key_only_the_oldest_unsent_row_is_claimable(bench: Bench
 
 async fn a_parked_row_halts_its_key_and_nobody_else(bench: Bench) {
     let ordered = |id: &str, key: &str| event("a.b", id).ordered_by(key);
-    bench.publish(&[ordered("a1", "a"), ordered("a2", "a"), ordered("b1", "b")]).await;
+    bench
+        .publish(&[ordered("a1", "a"), ordered("a2", "a"), ordered("b1", "b")])
+        .await;
     settle(&bench, "one", &["b1"], &["a1"]).await;
     assert!(ids(&bench, "one").await.is_empty());
     assert_eq!(ids(&bench, "two").await, ["a1", "b1"]);
 }
 
 async fn a_destination_has_its_rows_to_itself(bench: Bench) {
-    bench.publish(&[event("a.b", "1"), event("only.one", "2")]).await;
+    bench
+        .publish(&[event("a.b", "1"), event("only.one", "2")])
+        .await;
     let _held = bench.outbox.claim_rows("one", 100).await.unwrap();
     settle(&bench, "two", &["1"], &[]).await;
     assert!(ids(&bench, "two").await.is_empty());
@@ -375,7 +476,13 @@ async fn every_ordering_key_has_its_turn(bench: Bench) {
         let rows: Vec<_> = claim.rows().iter().map(|row| row.id).collect();
         assert!(!rows.is_empty(), "rows are left, and none is claimable");
         sent.push(rows.clone());
-        claim.settle(OutboxSettlement { sent: rows, parked: Vec::new() }).await.unwrap();
+        claim
+            .settle(OutboxSettlement {
+                sent: rows,
+                parked: Vec::new(),
+            })
+            .await
+            .unwrap();
     }
     assert!(ids(&bench, "one").await.is_empty());
 }
@@ -383,20 +490,37 @@ async fn every_ordering_key_has_its_turn(bench: Bench) {
 async fn statistics_count_what_waits(bench: Bench) {
     assert_eq!(bench.outbox.stats().await.unwrap(), []);
     let ordered = |id: &str| event("a.b", id).ordered_by("k");
-    bench.publish(&[event("a.b", "1"), event("a.b", "2"), ordered("3"), ordered("4")]).await;
+    bench
+        .publish(&[
+            event("a.b", "1"),
+            event("a.b", "2"),
+            ordered("3"),
+            ordered("4"),
+        ])
+        .await;
     settle(&bench, "one", &["1"], &["2", "3"]).await;
     let stats = bench.outbox.stats().await.unwrap();
-    let counts: Vec<_> =
-        stats.iter().map(|of| (of.destination.as_str(), of.pending, of.parked)).collect();
+    let counts: Vec<_> = stats
+        .iter()
+        .map(|of| (of.destination.as_str(), of.pending, of.parked))
+        .collect();
     assert_eq!(counts, [("one", 1, 2), ("two", 4, 0)]);
-    assert!(stats.iter().all(|of| of.oldest_age < Duration::from_secs(60)), "{stats:?}");
+    assert!(
+        stats
+            .iter()
+            .all(|of| of.oldest_age < Duration::from_secs(60)),
+        "{stats:?}"
+    );
 }
 
 async fn a_commit_wakes_the_relay(bench: Bench) {
     let mut writes = bench.outbox.writes();
     assert!(!writes.has_changed().unwrap());
     bench.publish(&[event("a.b", "1")]).await;
-    timeout(Duration::from_secs(5), writes.changed()).await.unwrap().unwrap();
+    timeout(Duration::from_secs(5), writes.changed())
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 async fn a_probe_finds_the_store_well(bench: Bench) {

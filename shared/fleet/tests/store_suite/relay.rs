@@ -51,8 +51,11 @@ impl Running {
     /// Starts a relay for the destinations one and two.
     fn relay(outbox: &Arc<dyn Outbox>, queues: [&Arc<FakeQueue>; 2]) -> Self {
         let queues = queues.map(|queue| Arc::clone(queue) as Arc<dyn Queue>);
-        let destinations: BTreeMap<_, _> =
-            ["one", "two"].map(str::to_owned).into_iter().zip(queues).collect();
+        let destinations: BTreeMap<_, _> = ["one", "two"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(queues)
+            .collect();
         let relay = Relay::new(Arc::clone(outbox), destinations, Jitter::seeded(7));
         let stop = CancellationToken::new();
         let stopping = stop.clone();
@@ -68,7 +71,10 @@ impl Running {
 
 async fn waiting(bench: &Bench) -> Vec<(String, u64, u64)> {
     let stats = bench.outbox.stats().await.unwrap();
-    stats.into_iter().map(|of| (of.destination, of.pending, of.parked)).collect()
+    stats
+        .into_iter()
+        .map(|of| (of.destination, of.pending, of.parked))
+        .collect()
 }
 
 fn queues() -> [Arc<FakeQueue>; 2] {
@@ -88,7 +94,11 @@ async fn rows_are_sent_as_cloud_events_and_marked(bench: Bench) {
         let ids: BTreeSet<_> = queue.sent_ids().into_iter().collect();
         assert_eq!((queue.sent().len(), ids.len()), (25, 25));
         let message = &queue.sent()[0];
-        assert!(message.body.contains(r#""data":{"n":1.50}"#), "{}", message.body);
+        assert!(
+            message.body.contains(r#""data":{"n":1.50}"#),
+            "{}",
+            message.body
+        );
         assert_eq!(message.attributes.text("type"), Some("a.b"));
     }
 }
@@ -125,19 +135,35 @@ fn assert_in_order(ids: &[String]) {
     for id in ids {
         let (key, number) = id.split_once('-').unwrap();
         let before = last.insert(key, number);
-        assert!(before.is_none_or(|before| before < number), "{key}: {number} after {before:?}");
+        assert!(
+            before.is_none_or(|before| before < number),
+            "{key}: {number} after {before:?}"
+        );
     }
 }
 
 async fn a_fifo_queue_gets_groups_and_deduplication_ids(bench: Bench) {
     let (one, two) = (FakeQueue::new("one.fifo"), FakeQueue::new("two"));
-    bench.publish(&[event("a.b", "1").ordered_by("customer 1"), event("a.b", "2")]).await;
+    bench
+        .publish(&[
+            event("a.b", "1").ordered_by("customer 1"),
+            event("a.b", "2"),
+        ])
+        .await;
     let relay = Running::relay(&bench.outbox, [&one, &two]);
     one.messages(2).await;
     two.messages(2).await;
     relay.stop().await;
-    assert!(one.sent().iter().all(|m| m.group_id.is_some() && m.deduplication_id.is_some()));
-    assert!(two.sent().iter().all(|m| m.group_id.is_none() && m.deduplication_id.is_none()));
+    assert!(
+        one.sent()
+            .iter()
+            .all(|m| m.group_id.is_some() && m.deduplication_id.is_some())
+    );
+    assert!(
+        two.sent()
+            .iter()
+            .all(|m| m.group_id.is_none() && m.deduplication_id.is_none())
+    );
 }
 
 async fn a_queue_in_trouble_delays_nobody_else_and_doubles_nothing(bench: Bench) {
@@ -155,7 +181,11 @@ async fn a_queue_in_trouble_delays_nobody_else_and_doubles_nothing(bench: Bench)
         let events: Vec<_> = (0..40)
             .map(|id| {
                 let event = event("a.b", &format!("{n}-{id:02}"));
-                if id % 2 == 0 { event.ordered_by("k") } else { event }
+                if id % 2 == 0 {
+                    event.ordered_by("k")
+                } else {
+                    event
+                }
             })
             .collect();
         bench.publish(&events).await;
@@ -217,7 +247,9 @@ async fn three_relays_send_each_row_once(bench: Bench) {
         let events: Vec<_> = chunk
             .iter()
             .map(|n| match n % 5 {
-                0 => event("a.b", &format!("k{}-{n:06}", n % 200)).ordered_by((n % 200).to_string()),
+                0 => {
+                    event("a.b", &format!("k{}-{n:06}", n % 200)).ordered_by((n % 200).to_string())
+                }
                 _ => event("a.b", &format!("f{n}-{n:06}")),
             })
             .collect();
@@ -239,12 +271,17 @@ async fn three_relays_send_each_row_once(bench: Bench) {
 
 async fn a_relay_that_is_stopped_leaves_no_claim_behind(bench: Bench) {
     let [one, two] = queues();
-    let events: Vec<_> = (0..3_000).map(|n| event("only.one", &n.to_string())).collect();
+    let events: Vec<_> = (0..3_000)
+        .map(|n| event("only.one", &n.to_string()))
+        .collect();
     bench.publish(&events).await;
     let relay = Running::relay(&bench.outbox, [&one, &two]);
     one.requests(1).await;
     relay.stop().await;
     let sent = one.sent().len();
-    let left = waiting(&bench).await.first().map_or(0, |(_, pending, _)| *pending);
+    let left = waiting(&bench)
+        .await
+        .first()
+        .map_or(0, |(_, pending, _)| *pending);
     assert_eq!(sent + usize::try_from(left).unwrap(), 3_000);
 }

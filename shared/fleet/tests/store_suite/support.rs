@@ -172,7 +172,12 @@ impl FakeQueue {
         let mut changed = self.changed.subscribe();
         let waiting = changed.wait_for(|seen| *seen >= count);
         let limit = Duration::from_secs(60);
-        drop(tokio::time::timeout(limit, waiting).await.expect("the queue is asked").unwrap());
+        drop(
+            tokio::time::timeout(limit, waiting)
+                .await
+                .expect("the queue is asked")
+                .unwrap(),
+        );
     }
 
     /// Waits until so many messages were sent.
@@ -180,7 +185,12 @@ impl FakeQueue {
         let mut changed = self.changed.subscribe();
         let enough = changed.wait_for(|_| self.sent.lock().unwrap().len() >= count);
         let limit = Duration::from_secs(60);
-        drop(tokio::time::timeout(limit, enough).await.expect("messages arrive").unwrap());
+        drop(
+            tokio::time::timeout(limit, enough)
+                .await
+                .expect("messages arrive")
+                .unwrap(),
+        );
     }
 
     fn answer(&self, messages: &[Outgoing]) -> Result<Entries<MessageId>, QueueError> {
@@ -200,9 +210,10 @@ impl FakeQueue {
             return Err(failed(QueueErrorKind::Refused, code));
         }
         let entry = |message: &Outgoing| match trouble {
-            Trouble::Entry(text, code) if message.body.contains(text) => {
-                Err(EntryError { code: code.to_owned(), sender_fault: true })
-            }
+            Trouble::Entry(text, code) if message.body.contains(text) => Err(EntryError {
+                code: code.to_owned(),
+                sender_fault: true,
+            }),
             _ => {
                 self.sent.lock().unwrap().push(message.clone());
                 Ok(MessageId(String::new()))

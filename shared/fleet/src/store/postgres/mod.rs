@@ -33,6 +33,9 @@ mod outbox;
 /// Numbered SQL.
 mod migrations;
 
+/// Where every event stands, for `dev`.
+mod standing;
+
 /// Numbered SQL, applied.
 mod migrate;
 
@@ -56,6 +59,7 @@ use sql::Sql;
 
 pub use migrate::{MigrateError, MigrateOptions, migrate, plan};
 pub use migrations::{Migration, Migrations, PlannedMigration, Subscription};
+pub use standing::DeadCount;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 pub use transaction::{Params, PostgresTransaction};

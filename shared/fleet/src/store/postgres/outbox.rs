@@ -40,7 +40,10 @@ impl Outbox for PostgresStore {
             transaction.rollback().await;
             return Ok(Box::new(NothingClaimed));
         }
-        Ok(Box::new(PostgresOutboxClaim { transaction, rows: found.rows }))
+        Ok(Box::new(PostgresOutboxClaim {
+            transaction,
+            rows: found.rows,
+        }))
     }
 
     async fn stats(&self) -> Result<Vec<OutboxStats>, StoreError> {
@@ -76,7 +79,11 @@ impl PostgresStore {
     }
 
     fn set_walk(&self, destination: &str, end: Option<String>) {
-        let mut walks = self.shared.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut walks = self
+            .shared
+            .walks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match end {
             Some(end) => drop(walks.insert(destination.to_owned(), end)),
             None => drop(walks.remove(destination)),
@@ -100,7 +107,9 @@ async fn find(
     let session = transaction.session();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let work = async {
-        let statement = transaction.prepare(&session.shared().sql.outbox_claim).await?;
+        let statement = transaction
+            .prepare(&session.shared().sql.outbox_claim)
+            .await?;
         let params: Params<'_> = &[&destination, &limit, &walk, &CLAIM_BYTES_MAX];
         session.client().query(&statement, params).await
     };

@@ -1,0 +1,147 @@
+//! The command line: what may be typed, and its help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs and operates a fleet of SQS workers. Configuration comes from the environment alone.
+#[derive(Debug, Parser)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run consumers until SIGTERM
+    ///
+    /// The first SIGTERM or Ctrl-C stops receiving and lets handlers finish within SHUTDOWN_GRACE;
+    /// a second one ends the process at once.
+    #[command(
+        after_help = "Examples:\n  fleet run\n  fleet run billing\n  fleet run --drain --timeout 5m"
+    )]
+    Run(Run),
+    /// Publish the outbox to the queues until SIGTERM
+    ///
+    /// Any number may run side by side.
+    Relay,
+    /// Run everything on this machine: SQS stand-in, private Postgres, consumers, relay
+    ///
+    /// Needs nothing and contacts only loopback addresses. DATABASE_URL may name a database on
+    /// this machine; without it a private one is made and thrown away at the end.
+    #[cfg(feature = "dev")]
+    Dev(Dev),
+    /// Send JSON lines to a queue, one event a line
+    ///
+    /// Each line is the data of an event and travels in a CloudEvents envelope. Lines that are no
+    /// JSON, or do not fit the type that a consumer of this program has registered, are named and
+    /// not sent. Exit code 3 when some lines were sent and some were not.
+    #[command(
+        after_help = "Examples:\n  fleet enqueue billing --type order.placed orders.jsonl\n  generate | fleet enqueue billing --type order.placed --id-field order_id"
+    )]
+    Enqueue(Enqueue),
+    /// Show each consumer's queue: backlog, in flight, delayed, dead letters, settings
+    Queues(Reading),
+    /// Apply the migrations of the runtime and the domains
+    ///
+    /// Works under a lock; the previous release runs on the new schema. Refuses a database that is
+    /// newer than this program.
+    Migrate(Migrate),
+    /// Show the effective configuration and where each value comes from
+    Config(Reading),
+    /// Ask /readyz of ADMIN_ADDR: exit code 0 when ready, else 1
+    Healthcheck,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The consumers to run; all when none is named
+    #[arg(value_name = "CONSUMER")]
+    pub(crate) consumers: Vec<String>,
+    /// End with 0 when the queues are empty
+    ///
+    /// Empty means: three full long polls in a row brought nothing, the queue's counts were 0
+    /// between them, and nothing waits for a retry.
+    #[arg(long)]
+    pub(crate) drain: bool,
+    /// Give a drain up after this time with exit code 3, naming what remains (such as 90s, 5m)
+    #[arg(long, requires = "drain", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// List what would be applied and change nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enqueue {
+    /// A consumer of this program, the name of a queue, or its URL
+    pub(crate) queue: String,
+    /// The type of the events, such as order.placed
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) event_type: String,
+    /// Files of JSON lines; `-` or none reads stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The source of the events; consumers drop a second event with the same source and id
+    #[arg(long, default_value = "/fleet/enqueue")]
+    pub(crate) source: String,
+    /// The field of the data that is the event's id; without it every line is a new event
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) id_field: Option<String>,
+    /// Write the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "dev")]
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// End when everything that was placed is done, and print a summary
+    #[arg(long)]
+    pub(crate) drain: bool,
+    /// Write the summary as JSON
+    #[arg(long, requires = "drain")]
+    pub(crate) json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .map_err(|error| error.to_string())
+        .and_then(|duration| Duration::try_from(duration).map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert!(duration("90").is_err());
+        assert!(duration("-1s").is_err());
+    }
+}

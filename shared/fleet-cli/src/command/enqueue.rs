@@ -1,0 +1,282 @@
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use fleet::message::{BODY_BYTES_MAX, EventKey, NewEvent, Outgoing};
+use fleet::queue::{self, ClientOptions, Queue, QueueError, QueueErrorKind, Sqs};
+use fleet::service::config::{AwsConfig, Env, load};
+use fleet::service::retry::{Backoff, Jitter};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::cli::Enqueue;
+use crate::exit::Exit;
+use crate::host::runtime;
+use crate::progress::Bar;
+use crate::{output, settings};
+
+/// Lines in memory at once: eight full batches, which are sent side by side.
+const LINES_MAX: usize = 80;
+
+/// How often a batch is sent before its lines count as failed.
+const TRIES_MAX: u32 = 6;
+
+/// The ceilings of the pauses between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
+
+/// What became of the input.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    sent: u64,
+    not_sent: u64,
+}
+
+/// A line that is ready to be sent.
+struct Line {
+    place: String,
+    message: Outgoing,
+}
+
+/// Sends JSON lines to a queue, one event a line.
+pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Exit> {
+    load(env, AwsConfig::read).map_err(Exit::refused)?;
+    let url = configured_url(app, args, env)?;
+    let summary = runtime()?.block_on(async {
+        let sqs = Sqs::connect().await;
+        let url = match url {
+            Some(url) => url,
+            None => look_up(&sqs, &args.queue).await?,
+        };
+        let queue = sqs.queue(&url, ClientOptions::calling());
+        let mut sender = Sender {
+            app,
+            args,
+            queue: &queue,
+            jitter: Jitter::from_entropy(),
+            bar: Bar::counting("sent"),
+            summary: Summary::default(),
+        };
+        sender.send_all().await?;
+        Ok::<_, Exit>(sender.summary)
+    })?;
+    match args.json {
+        true => output::json(&summary).context("cannot write")?,
+        false => output::note(&format!(
+            "{} sent, {} not sent",
+            summary.sent, summary.not_sent
+        )),
+    }
+    match summary {
+        Summary { not_sent: 0, .. } => Ok(()),
+        Summary { sent: 0, .. } => Err(anyhow!("nothing was sent").into()),
+        Summary { .. } => Err(Exit::Partly(anyhow!("some lines were not sent"))),
+    }
+}
+
+/// Returns the URL of a queue that is a consumer's or given as a URL.
+fn configured_url(app: &App, args: &Enqueue, env: &dyn Env) -> Result<Option<String>, Exit> {
+    if args.queue.contains("://") {
+        return Ok(Some(args.queue.clone()));
+    }
+    let Some(consumer) = app.consumers.iter().find(|c| c.name() == args.queue) else {
+        return Ok(None);
+    };
+    let loaded = load(env, |reader| settings::queue_url(reader, consumer.name()));
+    Ok(loaded
+        .map_err(Exit::refused)?
+        .settings
+        .map(|url| url.as_str().to_owned()))
+}
+
+async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
+    sqs.url_of(name).await.map_err(|error| match error.kind {
+        QueueErrorKind::NoSuchQueue => Exit::refused(format!(
+            "{name} is no consumer of this program and no queue of this account"
+        )),
+        _ => Exit::Failed(anyhow::Error::new(error).context(format!("queue {name}"))),
+    })
+}
+
+struct Sender<'a> {
+    app: &'a App,
+    args: &'a Enqueue,
+    queue: &'a dyn Queue,
+    jitter: Jitter,
+    bar: Bar,
+    summary: Summary,
+}
+
+impl Sender<'_> {
+    async fn send_all(&mut self) -> Result<(), Exit> {
+        let stdin = [Path::new("-").to_owned()];
+        let files = if self.args.files.is_empty() {
+            &stdin[..]
+        } else {
+            &self.args.files[..]
+        };
+        for path in files {
+            let opened: io::Result<Box<dyn BufRead>> = match path.to_str() {
+                Some("-") => Ok(Box::new(BufReader::new(io::stdin()))),
+                _ => File::open(path).map(|file| Box::new(BufReader::new(file)) as _),
+            };
+            let read = match opened {
+                Ok(lines) => self.send_lines(&path.display().to_string(), lines).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = read {
+                self.refuse(
+                    &path.display().to_string(),
+                    &format!("cannot be read: {error}"),
+                );
+            }
+        }
+        self.bar.finish();
+        Ok(())
+    }
+
+    async fn send_lines(&mut self, name: &str, lines: Box<dyn BufRead>) -> io::Result<()> {
+        let mut ready = Vec::new();
+        for (index, line) in lines.split(b'\n').enumerate() {
+            let place = format!("{name}:{}", index + 1);
+            let line = line?;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match self.message(&line) {
+                Ok(message) => ready.push(Line { place, message }),
+                Err(problem) => self.refuse(&place, &problem),
+            }
+            if ready.len() == LINES_MAX {
+                self.send(std::mem::take(&mut ready)).await;
+            }
+        }
+        self.send(ready).await;
+        Ok(())
+    }
+
+    /// Makes a message of a line, or says what is wrong with it.
+    fn message(&self, line: &[u8]) -> Result<Outgoing, String> {
+        let text = std::str::from_utf8(line)
+            .map_err(|_| "is not UTF-8".to_owned())?
+            .trim();
+        serde_json::from_str::<&RawValue>(text)
+            .map_err(|error| format!("is not JSON (column {})", error.column()))?;
+        let event_type = &self.args.event_type;
+        let consumers = self.app.consumers.iter();
+        if let Some(Err(misfit)) = consumers.filter_map(|c| c.check(event_type, text)).next() {
+            return Err(misfit.to_string());
+        }
+        let id = match &self.args.id_field {
+            Some(field) => id_of(text, field)?,
+            None => Uuid::now_v7().to_string(),
+        };
+        let event = NewEvent {
+            key: EventKey::new(&self.args.source, &id),
+            event_type: event_type.clone(),
+            time: Timestamp::now(),
+            data: text.to_owned(),
+            ordering_key: None,
+            trace_parent: None,
+        };
+        let mut message = event.to_message();
+        if self.queue.is_fifo() {
+            message.group_id = Some(id.clone());
+            message.deduplication_id = Some(id);
+        }
+        match message.size_bytes() {
+            size if size > BODY_BYTES_MAX => Err(format!(
+                "makes a message of {size} bytes, at most {BODY_BYTES_MAX} are allowed"
+            )),
+            _ => Ok(message),
+        }
+    }
+
+    async fn send(&mut self, lines: Vec<Line>) {
+        let (places, messages): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .map(|line| (line.place, line.message))
+            .unzip();
+        let batches = queue::split(&messages);
+        let calls = batches
+            .iter()
+            .map(|batch| self.send_batch(&messages[batch.clone()]));
+        let answers: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+        for (place, answer) in places.iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    self.summary.sent += 1;
+                    self.bar.advance(1);
+                }
+                Err(problem) => self.refuse(place, &problem),
+            }
+        }
+    }
+
+    /// Sends one batch until each entry is taken, refused, or has failed too often.
+    async fn send_batch(&self, messages: &[Outgoing]) -> Vec<Result<(), String>> {
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.jitter.clone());
+        let mut answers: Vec<Result<(), String>> = vec![Err(String::new()); messages.len()];
+        let mut open: Vec<usize> = (0..messages.len()).collect();
+        for attempt in 1..=TRIES_MAX {
+            let batch: Vec<_> = open.iter().map(|index| messages[*index].clone()).collect();
+            match self.queue.send(&batch).await {
+                Ok(entries) => {
+                    let tried = std::mem::take(&mut open);
+                    for (index, entry) in tried.into_iter().zip(entries) {
+                        answers[index] = entry.map(drop).map_err(|error| {
+                            if !error.sender_fault {
+                                open.push(index);
+                            }
+                            format!("was refused by SQS ({})", error.code)
+                        });
+                    }
+                }
+                Err(error) => {
+                    for index in &open {
+                        answers[*index] = Err(format!("was not sent: {error}"));
+                    }
+                    if !is_passing(&error) {
+                        break;
+                    }
+                }
+            }
+            if open.is_empty() {
+                break;
+            }
+            if attempt < TRIES_MAX {
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+        answers
+    }
+
+    fn refuse(&mut self, place: &str, problem: &str) {
+        self.summary.not_sent += 1;
+        self.bar
+            .note(&output::escape(format!("{place}: {problem}")));
+    }
+}
+
+fn is_passing(error: &QueueError) -> bool {
+    matches!(
+        error.kind,
+        QueueErrorKind::Unreachable | QueueErrorKind::Throttled | QueueErrorKind::Server
+    )
+}
+
+/// Reads the id of an event out of its data; numbers are taken as they are written.
+fn id_of(text: &str, field: &str) -> Result<String, String> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match value.get(field) {
+        Some(serde_json::Value::String(id)) if !id.is_empty() => Ok(id.clone()),
+        Some(serde_json::Value::Number(id)) => Ok(id.to_string()),
+        Some(_) => Err(format!("field {field} is neither text nor number")),
+        None => Err(format!("has no field {field}")),
+    }
+}

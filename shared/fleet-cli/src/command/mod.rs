@@ -1,0 +1,17 @@
+//! The commands, one a file.
+
+pub(crate) mod run;
+
+pub(crate) mod drain;
+
+pub(crate) mod relay;
+
+pub(crate) mod enqueue;
+
+pub(crate) mod queues;
+
+pub(crate) mod migrate;
+
+pub(crate) mod config;
+
+pub(crate) mod healthcheck;

@@ -1,0 +1,122 @@
+use anyhow::anyhow;
+use fleet::Consumer;
+use fleet::consume::Worker;
+use fleet::queue::Sqs;
+use fleet::service::config::{Env, Loaded};
+use fleet::store::{PostgresOptions, PostgresStore};
+use tokio::task::JoinSet;
+
+use super::drain::{self, Watched};
+use crate::app::App;
+use crate::cli::Run;
+use crate::crew::{self, Site};
+use crate::exit::Exit;
+use crate::host::{Host, runtime};
+use crate::settings::{self, Settings};
+
+/// Runs consumers until SIGTERM, or until their queues are empty.
+pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
+    let consumers = choose(&mut app, &args.consumers)?;
+    let Loaded { settings, report } =
+        settings::serving(env, &consumers.iter().collect::<Vec<_>>())?;
+    let host = Host::start(&app, &settings.service)?;
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
+    let store = connect(&settings)?;
+    runtime()?.block_on(async {
+        let sqs = Sqs::connect().await;
+        let site = Site {
+            settings: &settings,
+            sqs: &sqs,
+            store: &store,
+            host: &host,
+        };
+        let ended = serve(&app, consumers, &site, &args).await;
+        store.close().await;
+        host.stop().await;
+        ended
+    })
+}
+
+/// Makes the pool; a database that is down is waited for later.
+pub(crate) fn connect(settings: &Settings) -> Result<PostgresStore, Exit> {
+    let database = &settings.database;
+    let options = PostgresOptions {
+        schema: database.schema.clone(),
+        direct_url: database
+            .direct_url
+            .as_ref()
+            .map(|url| url.expose().to_owned()),
+        pool_size: database.pool_size,
+        ..PostgresOptions::default()
+    };
+    PostgresStore::connect(database.url.expose(), options)
+        .map_err(|error| Exit::Refused(anyhow::Error::new(error).context("DATABASE_URL")))
+}
+
+async fn serve(
+    app: &App,
+    consumers: Vec<Consumer>,
+    site: &Site<'_>,
+    args: &Run,
+) -> Result<(), Exit> {
+    let workers = crew::recruit_all(consumers, site).await?;
+    crew::await_schema(site, &app.migrations).await;
+    let watched: Vec<_> = workers
+        .iter()
+        .zip(&site.settings.consumers)
+        .map(|(worker, config)| Watched::new(config, site.sqs, worker.progress()))
+        .collect();
+    let mut working = start(workers, site.host);
+    site.host.health.set_started();
+    let drained = if args.drain {
+        let drained = drain::until_empty(&watched, args.timeout, &site.host.shutdown).await;
+        site.host.shutdown.request();
+        drained
+    } else {
+        Ok(())
+    };
+    finish(&mut working).await?;
+    drained
+}
+
+/// Sets workers to work, each in a task of its own.
+pub(crate) fn start(workers: Vec<Worker>, host: &Host) -> JoinSet<()> {
+    let mut working = JoinSet::new();
+    for worker in workers {
+        let (aside, shutdown) = (host.aside().clone(), host.shutdown.clone());
+        working.spawn(async move { worker.run(&aside, &shutdown).await });
+    }
+    working
+}
+
+/// Waits until every worker has drained.
+pub(crate) async fn finish(working: &mut JoinSet<()>) -> Result<(), Exit> {
+    while let Some(ended) = working.join_next().await {
+        ended.map_err(|error| anyhow!(error).context("a consumer ended early"))?;
+    }
+    Ok(())
+}
+
+/// Takes the named consumers out of the registration list; all when none is named.
+fn choose(app: &mut App, names: &[String]) -> Result<Vec<Consumer>, Exit> {
+    let consumers = std::mem::take(&mut app.consumers);
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| consumers.iter().all(|c| c.name() != **name))
+    {
+        let known: Vec<_> = consumers.iter().map(Consumer::name).collect();
+        return Err(Exit::refused(format!(
+            "there is no consumer {unknown}; this program has {}",
+            known.join(", ")
+        )));
+    }
+    let is_chosen =
+        |consumer: &Consumer| names.is_empty() || names.iter().any(|name| name == consumer.name());
+    let chosen: Vec<_> = consumers.into_iter().filter(is_chosen).collect();
+    if chosen.is_empty() {
+        return Err(Exit::refused("this program has no consumers"));
+    }
+    Ok(chosen)
+}

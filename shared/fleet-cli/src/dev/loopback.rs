@@ -1,0 +1,92 @@
+use std::net::IpAddr;
+
+use fleet::service::config::Env;
+
+use crate::exit::Exit;
+
+/// The variables that name something to connect to.
+const VARIABLES: [&str; 4] = [
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "AWS_ENDPOINT_URL_SQS",
+    "AWS_ENDPOINT_URL",
+];
+
+/// Refuses every address that is not on this machine: `dev` creates queues and migrates databases.
+pub(super) fn check(env: &dyn Env) -> Result<(), Exit> {
+    for variable in VARIABLES {
+        let value = env.get(variable).filter(|value| !value.trim().is_empty());
+        if value.is_some_and(|url| !is_local(&url)) {
+            return Err(Exit::refused(format!(
+                "{variable}: does not name a host on this machine, and `dev` touches no other; \
+                 unset it, or use 127.0.0.1"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Tells whether every host that a URL names is a loopback address.
+///
+/// A Postgres URL may name hosts in its authority, several of them, and again
+/// among its parameters; whatever is not plainly local is refused.
+fn is_local(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let (authority, path) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+    let hosts = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, hosts)| hosts);
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    let names_hosts = |parameter: &str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        !matches!(
+            name,
+            "application_name" | "connect_timeout" | "sslmode" | "options"
+        )
+    };
+    if !parameters.is_empty() && parameters.split('&').any(names_hosts) || path.contains('@') {
+        return false;
+    }
+    hosts.split(',').all(|host| is_local_host(host_of(host)))
+}
+
+fn host_of(host_and_port: &str) -> &str {
+    if let Some(rest) = host_and_port.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    host_and_port.split(':').next().unwrap_or_default()
+}
+
+fn is_local_host(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_loopback_addresses_are_local() {
+        let table = [
+            ("postgres://u:p@127.0.0.1:5432/db", true),
+            ("postgres://localhost/db?application_name=x", true),
+            ("postgres://[::1]:5432/db", true),
+            ("http://127.0.0.1:9324", true),
+            ("http://127.0.0.1:9324/", true),
+            ("postgres://db.example.com/db", false),
+            ("postgres://127.0.0.1,db.example.com/db", false),
+            ("postgres://127.0.0.1/db?host=db.example.com", false),
+            ("postgres://127.0.0.1/db?hostaddr=192.0.2.1", false),
+            ("postgres://u:p@127.0.0.1@db.example.com/db", false),
+            ("postgres://u:p/@db.example.com/db", false),
+            ("http://127.0.0.1.example.com", false),
+            ("postgres:///db", false),
+            ("db.example.com", false),
+        ];
+        for (url, local) in table {
+            assert_eq!(is_local(url), local, "{url}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `dev`: everything at once on this machine.
+
+mod overlay;
+
+mod loopback;
+
+mod embedded;
+
+mod feed;
+
+mod summary;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use fleet::consume::{Progress, Worker};
+use fleet::queue::Sqs;
+use fleet::service::config::{Env, Loaded};
+use fleet::store::{self, MigrateOptions};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cli::Dev;
+use crate::command::relay::publish;
+use crate::command::run;
+use crate::crew::{self, Site};
+use crate::exit::Exit;
+use crate::host::{Host, runtime};
+use crate::output;
+use crate::settings::{self, Settings};
+
+use embedded::Embedded;
+use feed::{Feed, Lines};
+use overlay::Overlay;
+use summary::Summary;
+
+/// The name under which the input file is kept among the matches.
+const INPUT: &str = "input";
+
+/// How long the embedded parts may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Adds the flag of the application's front door to `dev`.
+pub(crate) fn with_intake(command: Command, noun: &'static str) -> Command {
+    command.mut_subcommand("dev", |dev| {
+        dev.arg(
+            Arg::new(INPUT)
+                .long(noun)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(format!("Place {noun} from a file of JSON lines, or from stdin (`-`), through the real path")),
+        )
+        .after_help(format!("Examples:\n  fleet dev\n  fleet dev --{noun} FILE --drain\n  fleet dev --{noun} - --drain --json < FILE"))
+    })
+}
+
+/// Returns the input file that was named, if the application has a front door.
+pub(crate) fn input(matches: &ArgMatches) -> Option<PathBuf> {
+    let (_, dev) = matches.subcommand()?;
+    dev.try_get_one::<PathBuf>(INPUT).ok().flatten().cloned()
+}
+
+/// Runs everything on this machine until Ctrl-C, or until the input is worked off.
+pub(crate) fn dev(
+    mut app: App,
+    args: Dev,
+    input: Option<PathBuf>,
+    env: &dyn Env,
+) -> Result<(), Exit> {
+    loopback::check(env)?;
+    // Before anything is started: a wrong name ends at once.
+    let lines = input.map(|path| Lines::open(&path)).transpose()?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let embedded = Embedded::start(&app, env).await?;
+        let ended = work(&mut app, &args, lines, &embedded, env).await;
+        if tokio::time::timeout(STOP_PATIENCE, embedded.stop())
+            .await
+            .is_err()
+        {
+            output::note("the private database did not end in time");
+        }
+        ended
+    });
+    // A line that somebody is still typing at stdin holds nobody up.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn work(
+    app: &mut App,
+    args: &Dev,
+    lines: Option<Lines>,
+    embedded: &Embedded,
+    env: &dyn Env,
+) -> Result<(), Exit> {
+    let consumers = std::mem::take(&mut app.consumers);
+    let overlay = Overlay::new(env, embedded, &consumers, args.drain);
+    let Loaded { settings, .. } =
+        settings::serving(&overlay, &consumers.iter().collect::<Vec<_>>())?;
+    let host = Host::start(app, &settings.service)?;
+    let store = run::connect(&settings)?;
+    if embedded.has_given_database() {
+        let again = store.send_again().await.context("DATABASE_URL")?;
+        tracing::info!(events = again, "events without an effect are sent again");
+    }
+    let sqs = Sqs::local(&embedded.endpoint());
+    let site = Site {
+        settings: &settings,
+        sqs: &sqs,
+        store: &store,
+        host: &host,
+    };
+    let workers = crew::recruit_all(consumers, &site).await?;
+    let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
+    let mut working = run::start(workers, &host);
+    host.health.set_started();
+    if !args.drain {
+        announce(&settings, embedded, &host);
+    }
+    let ended = {
+        let following = follow(app, args, lines, &site, &progress);
+        // The relay ends when the shutdown begins, which the follower requests at its end.
+        let ((), ended) = tokio::join!(publish(&site), following);
+        ended
+    };
+    run::finish(&mut working).await?;
+    store.close().await;
+    host.stop().await;
+    ended
+}
+
+/// Feeds the input and waits for its end, or for Ctrl-C; then requests the shutdown.
+async fn follow(
+    app: &App,
+    args: &Dev,
+    lines: Option<Lines>,
+    site: &Site<'_>,
+    progress: &[Arc<Progress>],
+) -> Result<(), Exit> {
+    let Site { store, host, .. } = site;
+    let stop = &host.shutdown.stop_receiving;
+    let started = Instant::now();
+    let followed = async {
+        let feed = Feed::new(store, &host.jitter, progress);
+        let read = match (&app.intake, lines) {
+            (Some(intake), Some(lines)) => feed.place(intake.as_ref(), lines).await?,
+            _ => feed::Read::default(),
+        };
+        if !args.drain {
+            // Everything stays up until Ctrl-C.
+            return std::future::pending().await;
+        }
+        feed.until_settled(&read).await?;
+        let summary = Summary::collect(app, store, read, progress, started.elapsed()).await?;
+        summary.print(args.json).context("cannot write")?;
+        Ok(())
+    };
+    let ended = tokio::select! {
+        biased;
+        () = stop.cancelled() => match args.drain {
+            true => Err(Exit::Interrupted),
+            false => Ok(()),
+        },
+        ended = followed => ended,
+    };
+    host.shutdown.request();
+    ended
+}
+
+/// Prints where everything is.
+fn announce(settings: &Settings, embedded: &Embedded, host: &Host) {
+    let mut rows = vec![
+        vec!["SQS".to_owned(), embedded.endpoint()],
+        vec!["Postgres".to_owned(), embedded.database_url().to_owned()],
+        vec![
+            "probes, metrics".to_owned(),
+            format!("http://{}", host.admin_addr),
+        ],
+    ];
+    for consumer in &settings.consumers {
+        let name = format!("queue of {}", consumer.name);
+        rows.push(vec![name, consumer.queue_url.as_str().to_owned()]);
+    }
+    // Nobody has to read it.
+    let _ = output::data(&output::table(&["WHAT", "WHERE"], rows));
+    output::note("running; Ctrl-C ends it");
+}
+
+/// Brings a database to what the program needs.
+async fn migrate(app: &App, url: &str, schema: &str) -> Result<(), Exit> {
+    let options = MigrateOptions {
+        schema: schema.to_owned(),
+        ..MigrateOptions::default()
+    };
+    store::migrate(url, &options, &app.migrations, &app.subscriptions())
+        .await
+        .map(drop)
+        .map_err(|error| {
+            Exit::Failed(anyhow::Error::new(error).context("cannot migrate the database"))
+        })
+}

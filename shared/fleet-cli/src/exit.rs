@@ -1,0 +1,45 @@
+use std::process::ExitCode;
+
+/// How a command ends when it does not end well; each kind has its exit code.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// It failed: 1.
+    Failed(anyhow::Error),
+    /// The command line or the configuration is wrong, or it refuses to go on: 2.
+    Refused(anyhow::Error),
+    /// Some of it is done and some is not: 3.
+    Partly(anyhow::Error),
+    /// Somebody interrupted it: 130.
+    #[cfg_attr(
+        not(feature = "dev"),
+        expect(dead_code, reason = "only `dev` can be interrupted half-way")
+    )]
+    Interrupted,
+}
+
+impl Exit {
+    /// Refuses with a sentence.
+    pub(crate) fn refused(
+        text: impl std::fmt::Display + std::fmt::Debug + Send + Sync + 'static,
+    ) -> Self {
+        Self::Refused(anyhow::Error::msg(text))
+    }
+
+    /// Says on stderr what is wrong and returns the exit code.
+    pub(crate) fn report(&self, program: &str) -> ExitCode {
+        let (code, error) = match self {
+            Self::Failed(error) => (1, error),
+            Self::Refused(error) => (2, error),
+            Self::Partly(error) => (3, error),
+            Self::Interrupted => return ExitCode::from(130),
+        };
+        crate::output::note(&format!("{program}: {error:#}"));
+        ExitCode::from(code)
+    }
+}
+
+impl From<anyhow::Error> for Exit {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}

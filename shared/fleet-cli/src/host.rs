@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use fleet::service::admin::AdminServer;
+use fleet::service::aside::Aside;
+use fleet::service::config::ServiceConfig;
+use fleet::service::health::Health;
+use fleet::service::metrics::{self, Recorder};
+use fleet::service::retry::Jitter;
+use fleet::service::shutdown::Shutdown;
+use fleet::service::telemetry;
+
+use anyhow::Context as _;
+
+use crate::app::App;
+use crate::exit::Exit;
+
+/// How long the threads beside the work may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What every serving process has: logs, metrics, probes, signals.
+pub(crate) struct Host {
+    pub(crate) health: Health,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) jitter: Jitter,
+    pub(crate) admin_addr: std::net::SocketAddr,
+    recorder: Recorder,
+    /// Runs heartbeats, probes and signals, where no handler can block them.
+    aside: Aside,
+}
+
+impl Host {
+    /// Starts logging, listens for signals, and serves probes and metrics.
+    pub(crate) fn start(app: &App, config: &ServiceConfig) -> Result<Self, Exit> {
+        telemetry::init(&config.log).context("cannot start logging")?;
+        let recorder = metrics::install(app.version, app.commit).context("cannot start metrics")?;
+        // A taken port is a matter of configuration.
+        let admin = AdminServer::bind(config.admin_addr).map_err(|e| Exit::Refused(e.into()))?;
+        let admin_addr = admin.addr();
+        let aside = Aside::start("fleet-aside").context("cannot start a thread")?;
+        let shutdown = Shutdown::on_signals(config.shutdown_grace, &aside)
+            .context("cannot listen for signals")?;
+        let health = Health::new();
+        aside.spawn(admin.serve(health.clone(), recorder.clone(), aside.stopping()));
+        let host = Self {
+            health,
+            shutdown,
+            jitter: Jitter::from_entropy(),
+            admin_addr,
+            recorder,
+            aside,
+        };
+        host.announce_draining();
+        tracing::info!(
+            version = app.version,
+            commit = app.commit,
+            admin.addr = %admin_addr,
+            "{} starts",
+            app.name
+        );
+        Ok(host)
+    }
+
+    /// Returns the runtime of the thread that no handler can block.
+    pub(crate) fn aside(&self) -> &tokio::runtime::Handle {
+        self.aside.handle()
+    }
+
+    /// Ends what runs beside the work; the last thing a process does.
+    pub(crate) async fn stop(self) {
+        tracing::info!("ends");
+        self.aside.stop(STOP_PATIENCE).await;
+        telemetry::flush();
+    }
+
+    /// Tells load balancers and dashboards when the shutdown begins, and enforces its grace.
+    fn announce_draining(&self) {
+        let (health, recorder) = (self.health.clone(), self.recorder.clone());
+        let (shutdown, stopping) = (self.shutdown.clone(), self.aside.stopping());
+        self.aside.spawn(async move {
+            let draining = async {
+                shutdown.stop_receiving.cancelled().await;
+                tracing::info!(grace_secs = shutdown.grace().as_secs(), "shutdown begins");
+                health.set_draining();
+                recorder.set_draining();
+                shutdown.enforce_grace().await;
+            };
+            tokio::select! {
+                () = draining => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// Builds the runtime on which handlers run.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("fleet-worker")
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start the runtime")?)
+}
