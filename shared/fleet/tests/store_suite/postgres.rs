@@ -357,7 +357,7 @@ async fn statements_that_are_polled_together_run_in_order() {
         .execute("create temporary table t (n int) on commit drop", &[])
         .await
         .unwrap();
-    let sql = "insert into t select $1 where (select count(*) from t) = $1";
+    let sql = "insert into t select $1::int where (select count(*) from t) = $1::int";
     transaction.execute(sql, &[&0i32]).await.unwrap();
     let (one, two, three) = tokio::join!(
         biased;

@@ -23,7 +23,11 @@ pub(crate) struct Bench {
 
 enum Kind {
     Memory(MemoryStore),
-    Postgres(PostgresStore, TestDatabase),
+    /// The database lives as long as its store.
+    Postgres(
+        PostgresStore,
+        #[expect(dead_code, reason = "dropped last")] TestDatabase,
+    ),
 }
 
 impl Bench {

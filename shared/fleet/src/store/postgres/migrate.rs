@@ -378,6 +378,9 @@ async fn subscribe(
     schema: &str,
     subscriptions: &[Subscription],
 ) -> Result<(), StoreError> {
+    if subscriptions.is_empty() {
+        return Ok(());
+    }
     let types: Vec<&str> = subscriptions
         .iter()
         .map(|s| s.event_type.as_str())

@@ -11,8 +11,9 @@ use tokio_postgres::NoTls;
 use super::{Shared, failure};
 use crate::store::StoreError;
 
-/// How long a connection may take to become clean before it is thrown away.
-const CLEAN_UP_MAX: Duration = Duration::from_secs(5);
+/// How long a statement that nobody waits for may go on by itself. Nearly all
+/// end sooner, and then the connection can be used again.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long a server may take to give up a statement that it was asked to cancel.
 const CANCEL_MAX: Duration = Duration::from_secs(2);
@@ -21,7 +22,7 @@ const CANCEL_MAX: Duration = Duration::from_secs(2);
 ///
 /// It knows of statements whose future was dropped before their answer came,
 /// and of an open transaction. With either left over, dropping it hands the
-/// connection to a short task that cancels and rolls back.
+/// connection to a short task that rolls back, and cancels what takes long.
 #[derive(Debug)]
 pub(super) struct Session {
     object: Option<Object>,
@@ -112,6 +113,7 @@ impl Session {
         if let Ok(result) = timeout(limit, &mut work).await {
             return result;
         }
+        self.broken.store(true, Ordering::Relaxed);
         cancel(self.client()).await;
         timeout(CANCEL_MAX, work)
             .await
@@ -134,9 +136,7 @@ impl Drop for Session {
         }
         // Without a runtime nobody can talk to the server; closing says enough.
         if let Ok(runtime) = Handle::try_current() {
-            self.shared
-                .tasks
-                .spawn_on(clean_up(dirty, unanswered), &runtime);
+            self.shared.tasks.spawn_on(clean_up(dirty), &runtime);
         }
     }
 }
@@ -155,23 +155,31 @@ impl Drop for Dirty {
     }
 }
 
-/// Cancels what runs and rolls back, then gives the connection back to the pool.
-async fn clean_up(dirty: Dirty, unanswered: bool) {
-    let Some(client) = &dirty.0 else { return };
-    let work = async {
-        if unanswered {
-            cancel(client).await;
-        }
-        // Answers come in order: after this one nothing of the old is left, and
-        // a cancellation that came late would have hit this and nobody else.
-        client.batch_execute("rollback").await
-    };
-    if let Ok(Ok(())) = timeout(CLEAN_UP_MAX, work).await {
+/// Rolls back, and gives the connection back to the pool if that was all it took.
+async fn clean_up(dirty: Dirty) {
+    if let Some(client) = &dirty.0
+        && rolls_back(client).await
+    {
         dirty.put_back();
     }
 }
 
+async fn rolls_back(client: &ClientWrapper) -> bool {
+    // Answers come in order: after this one nothing of the old is left.
+    let mut rollback = std::pin::pin!(client.batch_execute("rollback"));
+    if let Ok(answer) = timeout(PATIENCE, &mut rollback).await {
+        return answer.is_ok();
+    }
+    cancel(client).await;
+    // The locks are free with the answer; then the connection is closed.
+    let _ = timeout(CANCEL_MAX, rollback).await;
+    false
+}
+
+/// Asks the server to cancel what runs on a connection, which is not to be used again.
+///
+/// Nothing tells when the server's signal arrives: it could hit the statement
+/// of the next user. Whether it worked shows in the answer to the statement.
 async fn cancel(client: &ClientWrapper) {
-    // Whether it worked shows in the answer to the statement.
     let _ = timeout(CANCEL_MAX, client.cancel_token().cancel_query(NoTls)).await;
 }
