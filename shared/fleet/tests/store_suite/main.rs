@@ -1,5 +1,10 @@
 //! The store and the relay, on memory and on Postgres.
 #![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may unwrap, because its panic is its report; a benchmark prints"
+)]
 
 /// Stores to test, and a queue.
 mod support;
@@ -15,3 +20,6 @@ mod migrations;
 
 /// From the outbox to the queues.
 mod relay;
+
+/// How fast; run by hand.
+mod bench;

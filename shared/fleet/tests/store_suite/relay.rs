@@ -239,7 +239,7 @@ async fn a_message_larger_than_sqs_takes_is_parked_untried(bench: Bench) {
 }
 
 async fn three_relays_send_each_row_once(bench: Bench) {
-    const ROWS: usize = 6_000;
+    const ROWS: usize = 10_000;
     let [one, two] = queues();
     let relays = [(); 3].map(|()| Running::relay(&bench.outbox, [&one, &two]));
     for chunk in (0..ROWS).collect::<Vec<_>>().chunks(500) {

@@ -129,6 +129,7 @@ pub(crate) struct FakeQueue {
     name: String,
     sent: Mutex<Vec<Outgoing>>,
     trouble: Mutex<Trouble>,
+    latency: Duration,
     changed: tokio::sync::watch::Sender<u64>,
 }
 
@@ -146,7 +147,12 @@ pub(crate) enum Trouble {
 
 impl FakeQueue {
     pub(crate) fn new(name: &str) -> Arc<Self> {
+        Self::with_latency(name, Duration::ZERO)
+    }
+
+    pub(crate) fn with_latency(name: &str, latency: Duration) -> Arc<Self> {
         Arc::new(Self {
+            latency,
             name: name.to_owned(),
             sent: Mutex::default(),
             trouble: Mutex::new(Trouble::None),
@@ -245,6 +251,9 @@ impl Queue for FakeQueue {
         assert!((1..=10).contains(&messages.len()));
         // Lets others run in between, as a network does.
         tokio::task::yield_now().await;
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
         let answer = self.answer(messages);
         self.changed.send_modify(|count| *count += 1);
         answer

@@ -4,10 +4,12 @@ use std::time::Duration;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime,
 };
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, Config, Connection, NoTls, SimpleQueryMessage, Socket};
 
-use super::PostgresOptions;
+use super::{PostgresOptions, failure};
 use crate::store::{StoreError, StoreErrorClass};
 
 /// How long a connection may take to be made: a round trip takes milliseconds,
@@ -23,6 +25,9 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
+
+/// What the pool is told when a server accepts a connection and then hangs.
+pub(super) const NO_ANSWER: &str = "no answer to the first statement";
 
 /// How often a busy server looks whether its client is still there: a killed
 /// worker's claims are free after this instead of at the statement's end.
@@ -67,8 +72,30 @@ pub(super) fn config(url: &str) -> Result<Config, StoreError> {
     Ok(config)
 }
 
+/// Makes a connection outside the pool, for what needs a session of its own.
+///
+/// # Errors
+///
+/// `Unavailable`: none could be made in time.
+pub(super) async fn connect(
+    config: &Config,
+) -> Result<(Client, Connection<Socket, NoTlsStream>), StoreError> {
+    let limit = connect_max(config);
+    match timeout(limit, config.connect(NoTls)).await {
+        Ok(connected) => connected.map_err(failure::of_connect),
+        Err(_elapsed) => Err(failure::no_answer(limit)),
+    }
+}
+
+/// Each host of an address has its time, so that the last can answer when the first is dead.
+fn connect_max(config: &Config) -> Duration {
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+    CONNECT_MAX * u32::try_from(hosts).unwrap_or(1).max(1)
+}
+
 /// Makes a pool that connects when it is first used.
 pub(super) fn pool(config: Config, options: &PostgresOptions) -> Result<Pool, StoreError> {
+    let create_max = connect_max(&config);
     // A connection comes back clean or not at all (`session`), so a closed one
     // is all that a recycling has to look for.
     let recycling = ManagerConfig {
@@ -78,7 +105,7 @@ pub(super) fn pool(config: Config, options: &PostgresOptions) -> Result<Pool, St
         .max_size(options.pool_size.max(1))
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(options.wait_max))
-        .create_timeout(Some(CONNECT_MAX))
+        .create_timeout(Some(create_max))
         .recycle_timeout(Some(CONNECT_MAX))
         .post_create(Hook::async_fn(|client, _| Box::pin(prepare(client))))
         .build()
@@ -87,10 +114,14 @@ pub(super) fn pool(config: Config, options: &PostgresOptions) -> Result<Pool, St
 
 /// Sets up a new connection, or refuses the server behind it.
 async fn prepare(client: &mut ClientWrapper) -> Result<(), HookError> {
-    let (checked, settings) = tokio::join!(
-        client.batch_execute(SET_CONNECTION_CHECK),
-        client.simple_query("select current_setting('synchronous_commit')"),
-    );
+    let asked = async {
+        tokio::join!(
+            client.batch_execute(SET_CONNECTION_CHECK),
+            client.simple_query("select current_setting('synchronous_commit')"),
+        )
+    };
+    let answers = timeout(CONNECT_MAX, asked).await;
+    let (checked, settings) = answers.map_err(|_| HookError::message(NO_ANSWER))?;
     if let Err(error) = checked
         && error.as_db_error().is_none()
     {

@@ -3,6 +3,7 @@ use std::io;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
+use super::connect::NO_ANSWER;
 use crate::store::{StoreError, StoreErrorClass};
 
 /// Classifies what the driver says of a statement.
@@ -29,6 +30,9 @@ pub(super) fn of_pool(error: PoolError) -> StoreError {
             sqlstate: None,
             source: Some(Box::new(error)),
         },
+        PoolError::PostCreateHook(HookError::Message(text)) if text == NO_ANSWER => {
+            StoreError::new(StoreErrorClass::Unavailable, NO_ANSWER)
+        }
         PoolError::PostCreateHook(HookError::Message(refusal)) => {
             StoreError::new(StoreErrorClass::Misconfigured, refusal.into_owned())
         }

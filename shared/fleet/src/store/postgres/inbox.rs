@@ -122,3 +122,35 @@ impl<'a> Distinct<'a> {
         self.places.iter().map(state).collect()
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use crate::store::{MigrateOptions, Migrations, PostgresOptions, PostgresStore, migrate};
+    use crate::testing::database::TestDatabase;
+
+    #[tokio::test]
+    async fn a_claim_whose_transaction_was_not_opened_claims_nothing() {
+        let database = TestDatabase::migrated("inbox", |url| async move {
+            let options = MigrateOptions::default();
+            migrate(&url, &options, &[Migrations::RUNTIME], &[])
+                .await
+                .map(|_| ())
+        });
+        let database = database.await.unwrap();
+        let store = PostgresStore::connect(database.url(), PostgresOptions::default()).unwrap();
+        let sql = &store.shared.sql;
+        store
+            .query(&sql.claim, &[&"billing", &"/test", &"1"])
+            .await
+            .unwrap();
+        store
+            .query(&sql.claim_all, &[&"billing", &vec!["/test"], &vec!["2"]])
+            .await
+            .unwrap();
+        let rows = store
+            .query("select count(*) from fleet.inbox", &[])
+            .await
+            .unwrap();
+        assert_eq!(rows[0].get::<_, i64>(0), 0);
+    }
+}

@@ -1,13 +1,13 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use super::migrations::{Migration, Migrations, PlannedMigration, Subscription};
+use super::applied::compare;
+use super::migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
+use super::options::check_schema_name;
 use super::sql::render;
-use super::{PostgresStore, check_schema_name, connect, failure};
+use super::{connect, failure};
 use crate::store::{StoreError, StoreErrorClass};
 
 /// How long another migration may hold the lock before this one gives up.
@@ -41,50 +41,6 @@ pub struct MigrateOptions {
     pub schema: String,
     /// How long a statement may wait for a lock before it lets the others go first.
     pub lock_timeout: Duration,
-}
-
-/// Why a database was not migrated.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// A newer release has migrated it; this one must not touch it.
-    #[error(
-        "the database is newer than this program: {owner} is at migration {found}, and {known} is the last that is known here"
-    )]
-    Newer {
-        /// Whose migrations they are.
-        owner: &'static str,
-        /// The last applied.
-        found: u32,
-        /// The last known.
-        known: u32,
-    },
-    /// A migration was edited after it had been applied.
-    #[error("migration {0} has changed since it was applied; add a new one instead")]
-    Changed(PlannedMigration),
-    /// The numbers of a set are not 1, 2, 3 and so on.
-    #[error(
-        "the migrations of {owner} are misnumbered at {number}: they count from 1 without gaps"
-    )]
-    Misnumbered {
-        /// Whose migrations they are.
-        owner: &'static str,
-        /// The first number out of place.
-        number: u32,
-    },
-    /// Another migration ran for too long.
-    #[error("another migration is running for more than {} s", TURN_MAX.as_secs())]
-    Occupied,
-    /// A step failed; nothing of it is left, and the steps before it stand.
-    #[error("migration {migration} failed")]
-    Step {
-        /// The step.
-        migration: PlannedMigration,
-        /// What the database said.
-        source: StoreError,
-    },
-    /// The database cannot be reached, or refuses.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Default for MigrateOptions {
@@ -156,40 +112,6 @@ pub async fn plan(
     .await
 }
 
-impl PostgresStore {
-    /// Lists the migrations that the database lacks for this program; none means ready.
-    ///
-    /// A database that is newer is ready: the schema expands before it contracts.
-    ///
-    /// # Errors
-    ///
-    /// As the class says.
-    ///
-    /// # Cancellation
-    ///
-    /// May be dropped at any time.
-    pub async fn check_schema(
-        &self,
-        sets: &[Migrations],
-    ) -> Result<Vec<PlannedMigration>, StoreError> {
-        let sql = render(
-            "select owner, max(number) from {schema}.migrations group by owner",
-            &self.shared.schema,
-        );
-        let applied = match self.query(&sql, &[]).await {
-            Ok(rows) => rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
-            Err(error) if is_missing(error.sqlstate.as_deref()) => BTreeMap::<String, i32>::new(),
-            Err(error) => return Err(error),
-        };
-        Ok(steps(sets)
-            .filter(|step| {
-                let last = applied.get(step.owner).copied().unwrap_or(0);
-                i64::from(step.migration.number) > i64::from(last)
-            })
-            .collect())
-    }
-}
-
 /// Connects, runs the work and closes; the connection is driven beside the work.
 async fn on_session<T>(
     url: &str,
@@ -198,7 +120,7 @@ async fn on_session<T>(
 ) -> Result<T, MigrateError> {
     check_schema_name(schema)?;
     let config = connect::config(url)?;
-    let (mut client, connection) = config.connect(NoTls).await.map_err(failure::of_connect)?;
+    let (mut client, connection) = connect::connect(&config).await?;
     let mut connection = std::pin::pin!(connection);
     let result = {
         let mut work = std::pin::pin!(work(&mut client));
@@ -228,7 +150,7 @@ async fn take_turn(client: &Client) -> Result<(), MigrateError> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(MigrateError::Occupied);
+            return Err(MigrateError::Occupied(TURN_MAX));
         }
         sleep(TURN_PAUSE).await;
     }
@@ -243,84 +165,6 @@ async fn bootstrap(client: &Client, schema: &str) -> Result<(), StoreError> {
         run(client, &render("create schema {schema}", schema)).await?;
     }
     run(client, &render(BOOTSTRAP, schema)).await
-}
-
-/// Compares what was applied with what is known, and returns what is lacking.
-async fn compare(
-    client: &Client,
-    schema: &str,
-    sets: &[Migrations],
-) -> Result<Vec<PlannedMigration>, MigrateError> {
-    let applied = read_applied(client, schema).await?;
-    let mut lacking = Vec::new();
-    for set in sets {
-        let known = u32::try_from(set.steps.len()).unwrap_or(u32::MAX);
-        let found = applied
-            .keys()
-            .filter(|(owner, _)| owner == set.owner)
-            .map(|(_, n)| *n)
-            .max();
-        if let Some(found) = found.filter(|found| *found > known) {
-            return Err(MigrateError::Newer {
-                owner: set.owner,
-                found,
-                known,
-            });
-        }
-    }
-    for (step, checksum) in checksums(client, sets).await? {
-        match applied.get(&(step.owner.to_owned(), step.migration.number)) {
-            None => lacking.push(step),
-            Some(recorded) if *recorded == checksum => {}
-            Some(_) => return Err(MigrateError::Changed(step)),
-        }
-    }
-    Ok(lacking)
-}
-
-type Applied = BTreeMap<(String, u32), String>;
-
-async fn read_applied(client: &Client, schema: &str) -> Result<Applied, StoreError> {
-    let sql = render(
-        "select owner, number, checksum from {schema}.migrations",
-        schema,
-    );
-    match client.query(&sql, &[]).await {
-        Ok(rows) => Ok(rows
-            .iter()
-            .map(|row| {
-                let number = u32::try_from(row.get::<_, i32>(1)).unwrap_or(u32::MAX);
-                ((row.get(0), number), row.get(2))
-            })
-            .collect()),
-        Err(error) if is_missing(error.code().map(SqlState::code)) => Ok(Applied::new()),
-        Err(error) => Err(failure::of_statement(error)),
-    }
-}
-
-/// Has the checksums computed by the server, which knows the algorithm anyway.
-async fn checksums(
-    client: &Client,
-    sets: &[Migrations],
-) -> Result<Vec<(PlannedMigration, String)>, MigrateError> {
-    for set in sets {
-        for (expected, step) in (1u32..).zip(set.steps) {
-            if step.number != expected {
-                return Err(MigrateError::Misnumbered {
-                    owner: set.owner,
-                    number: step.number,
-                });
-            }
-        }
-    }
-    let texts: Vec<&str> = steps(sets).map(|step| step.migration.sql).collect();
-    let sql = "select encode(sha256(convert_to(text, 'UTF8')), 'hex')
-        from unnest($1::text[]) with ordinality as t (text, n) order by n";
-    let rows = client
-        .query(sql, &[&texts])
-        .await
-        .map_err(failure::of_statement)?;
-    Ok(steps(sets).zip(rows.iter().map(|row| row.get(0))).collect())
 }
 
 /// Applies one migration, waiting for its locks in short turns.
@@ -414,18 +258,4 @@ async fn run(client: &Client, sql: &str) -> Result<(), StoreError> {
         .batch_execute(sql)
         .await
         .map_err(failure::of_statement)
-}
-
-fn steps(sets: &[Migrations]) -> impl Iterator<Item = PlannedMigration> {
-    sets.iter().flat_map(|set| {
-        set.steps.iter().map(|step| PlannedMigration {
-            owner: set.owner,
-            migration: *step,
-        })
-    })
-}
-
-/// No schema or no table yet: nothing was applied.
-fn is_missing(sqlstate: Option<&str>) -> bool {
-    matches!(sqlstate, Some("42P01" | "3F000"))
 }

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use crate::store::StoreError;
+
 /// One step of a database's schema: numbered SQL that was once released and never changes.
 ///
 /// Steps expand first and contract later: the previous release has to run on
@@ -37,6 +41,50 @@ pub struct Subscription {
     pub event_type: String,
     /// The consumer's registered name, which is also its destination in the outbox.
     pub consumer: String,
+}
+
+/// Why a database was not migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A newer release has migrated it; this one must not touch it.
+    #[error(
+        "the database is newer than this program: {owner} is at migration {found}, and {known} is the last that is known here"
+    )]
+    Newer {
+        /// Whose migrations they are.
+        owner: &'static str,
+        /// The last applied.
+        found: u32,
+        /// The last known.
+        known: u32,
+    },
+    /// A migration was edited after it had been applied.
+    #[error("migration {0} has changed since it was applied; add a new one instead")]
+    Changed(PlannedMigration),
+    /// The numbers of a set are not 1, 2, 3 and so on.
+    #[error(
+        "the migrations of {owner} are misnumbered at {number}: they count from 1 without gaps"
+    )]
+    Misnumbered {
+        /// Whose migrations they are.
+        owner: &'static str,
+        /// The first number out of place.
+        number: u32,
+    },
+    /// Another migration ran for too long.
+    #[error("another migration is running for more than {} s", .0.as_secs())]
+    Occupied(Duration),
+    /// A step failed; nothing of it is left, and the steps before it stand.
+    #[error("migration {migration} failed")]
+    Step {
+        /// The step.
+        migration: PlannedMigration,
+        /// What the database said.
+        source: StoreError,
+    },
+    /// The database cannot be reached, or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Migrations {

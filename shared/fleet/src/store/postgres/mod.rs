@@ -9,6 +9,9 @@ mod failure;
 /// Every statement of the runtime.
 mod sql;
 
+/// How the database is used.
+mod options;
+
 /// Addresses, the pool, and servers that are refused.
 mod connect;
 
@@ -36,6 +39,9 @@ mod migrations;
 /// Where every event stands, for `dev`.
 mod standing;
 
+/// Numbered SQL, compared with what was applied.
+mod applied;
+
 /// Numbered SQL, applied.
 mod migrate;
 
@@ -54,30 +60,17 @@ use super::Transaction;
 use super::{Attempt, Claim, DeadLetter, History, KeyState, Store, StoreError, StoreErrorClass};
 use crate::message::EventKey;
 use notify::Notifier;
+use options::check_schema_name;
 use session::Session;
 use sql::Sql;
 
-pub use migrate::{MigrateError, MigrateOptions, migrate, plan};
-pub use migrations::{Migration, Migrations, PlannedMigration, Subscription};
+pub use migrate::{MigrateOptions, migrate, plan};
+pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
+pub use options::PostgresOptions;
 pub use standing::DeadCount;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 pub use transaction::{Params, PostgresTransaction};
-
-/// How the runtime uses its database.
-#[derive(Clone)]
-pub struct PostgresOptions {
-    /// The schema of the runtime's tables: `[a-z_][a-z0-9_]*`, at most 63 characters.
-    pub schema: String,
-    /// An address that reaches the server without a transaction pooler, for LISTEN.
-    pub direct_url: Option<String>,
-    /// The most connections.
-    pub pool_size: usize,
-    /// How long to wait for a free one of them.
-    pub wait_max: Duration,
-    /// How long the server may take to answer a statement of the runtime.
-    pub answer_max: Duration,
-}
 
 /// A pool of connections and what the runtime does with them.
 ///
@@ -107,25 +100,12 @@ struct Shared {
     schema: String,
     direct: Option<Config>,
     answer_max: Duration,
+    statement_max: Duration,
     tasks: TaskTracker,
     writes: watch::Sender<u64>,
     notifier: Notifier,
     /// Where the walk over the ordering keys of a destination ended.
     walks: Mutex<HashMap<String, String>>,
-}
-
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self {
-            schema: "fleet".to_owned(),
-            direct_url: None,
-            // Two cores commit a hundred thousand rows a second over four.
-            pool_size: 16,
-            wait_max: Duration::from_secs(5),
-            // Long enough for a claim to wait out another worker's handler.
-            answer_max: Duration::from_secs(30),
-        }
-    }
 }
 
 impl PostgresStore {
@@ -152,6 +132,7 @@ impl PostgresStore {
                 schema: options.schema,
                 direct,
                 answer_max: options.answer_max,
+                statement_max: options.statement_max,
                 tasks: TaskTracker::new(),
                 writes: watch::Sender::new(0),
                 walks: Mutex::default(),
@@ -290,28 +271,4 @@ impl fmt::Debug for Shared {
             .field("schema", &self.schema)
             .finish_non_exhaustive()
     }
-}
-
-impl fmt::Debug for PostgresOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresOptions")
-            .field("schema", &self.schema)
-            .field("direct_url", &self.direct_url.as_ref().map(|_| "***"))
-            .field("pool_size", &self.pool_size)
-            .field("wait_max", &self.wait_max)
-            .field("answer_max", &self.answer_max)
-            .finish()
-    }
-}
-
-/// The name goes into the text of statements: it has to be a plain identifier.
-fn check_schema_name(schema: &str) -> Result<(), StoreError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let starts_well = !schema.starts_with(|c: char| c.is_ascii_digit());
-    // 63: Postgres cuts longer identifiers off silently (NAMEDATALEN).
-    if (1..=63).contains(&schema.len()) && schema.chars().all(plain) && starts_well {
-        return Ok(());
-    }
-    let why = "the schema's name has to be 1 to 63 of a-z, 0-9 and _, not starting with a digit";
-    Err(StoreError::new(StoreErrorClass::Misconfigured, why))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Config};
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, Shared};
+use super::{Session, Shared, connect, failure};
+use crate::store::StoreError;
 
 /// The least time between two notifications of a process. NOTIFY serialises
 /// commits server-wide; once in two milliseconds it is not felt, and the first
@@ -71,7 +72,7 @@ async fn notify(shared: Arc<Shared>) {
     }
 }
 
-async fn send(shared: &Arc<Shared>) -> Result<(), crate::store::StoreError> {
+async fn send(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let session = Session::open(shared).await?;
     let client = session.client();
     let work = async {
@@ -93,7 +94,6 @@ pub(super) async fn listen(
     let listening = async {
         loop {
             if let Err(error) = listen_once(config, schema, writes).await {
-                let error = super::failure::of_connect(error);
                 tracing::warn!(class = %error.class, "not listening for outbox rows; polling");
             }
             sleep(RECONNECT_PAUSE).await;
@@ -106,8 +106,8 @@ async fn listen_once(
     config: &Config,
     schema: &str,
     writes: &watch::Sender<u64>,
-) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+) -> Result<(), StoreError> {
+    let (client, mut connection) = connect::connect(config).await?;
     // Whatever was committed before this session listened is told of now.
     let listen = format!("listen \"{}\"", channel(schema));
     let started = timeout(LISTEN_MAX, client.batch_execute(&listen));
@@ -119,7 +119,7 @@ async fn listen_once(
             if !is_listening && let Poll::Ready(answer) = started.as_mut().poll(cx) {
                 match answer {
                     Ok(Ok(())) => is_listening = true,
-                    Ok(Err(error)) => return Poll::Ready(Err(error)),
+                    Ok(Err(error)) => return Poll::Ready(Err(failure::of_connect(error))),
                     Err(_elapsed) => return Poll::Ready(Ok(())),
                 }
                 writes.send_modify(|count| *count = count.wrapping_add(1));
@@ -129,7 +129,9 @@ async fn listen_once(
                     writes.send_modify(|count| *count = count.wrapping_add(1));
                 }
                 Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(failure::of_connect(error)));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
             }

@@ -28,9 +28,16 @@ impl Outbox for PostgresStore {
         destination: &str,
         limit: usize,
     ) -> Result<Box<dyn OutboxClaim>, StoreError> {
-        let transaction = PostgresTransaction::begin(&self.shared).await?;
+        let transaction = PostgresTransaction::unopened(&self.shared).await?;
         let begun = self.walk(destination);
-        let mut found = find(&transaction, destination, limit, &begun).await?;
+        // Polled in this order, both go out at once: one round trip.
+        let (opened, found) = tokio::join!(
+            biased;
+            transaction.open(),
+            find(&transaction, destination, limit, &begun),
+        );
+        opened?;
+        let mut found = found?;
         if found.rows.is_empty() && !begun.is_empty() {
             // The walk over the keys went on from its last end; now from the start.
             found = find(&transaction, destination, limit, "").await?;

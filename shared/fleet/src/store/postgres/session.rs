@@ -77,8 +77,7 @@ impl Session {
         self.unanswered.load(Ordering::Relaxed) > 0
     }
 
-    /// Runs a statement of a caller, who limits its time.
-    pub(super) async fn run<T>(
+    async fn run<T>(
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
@@ -108,7 +107,15 @@ impl Session {
         &self,
         work: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        let limit = self.shared.answer_max;
+        self.run_within(self.shared.answer_max, work).await
+    }
+
+    /// Runs a statement within a limit, as [`Self::run_bounded`].
+    pub(super) async fn run_within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
         let mut work = std::pin::pin!(self.run(work));
         if let Ok(result) = timeout(limit, &mut work).await {
             return result;

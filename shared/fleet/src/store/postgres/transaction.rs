@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::Statement;
@@ -77,7 +78,7 @@ impl PostgresTransaction {
     pub async fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64, StoreError> {
         let client = self.session.client();
         let work = async { client.execute(&self.prepare(sql).await?, params).await };
-        self.noted(self.session.run(work).await)
+        self.noted(self.session.run_within(self.limit(), work).await)
     }
 
     /// Runs a statement and returns its rows.
@@ -88,7 +89,7 @@ impl PostgresTransaction {
     pub async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, StoreError> {
         let client = self.session.client();
         let work = async { client.query(&self.prepare(sql).await?, params).await };
-        self.noted(self.session.run(work).await)
+        self.noted(self.session.run_within(self.limit(), work).await)
     }
 
     /// Runs a statement and returns its first row, if there is one.
@@ -203,6 +204,10 @@ impl PostgresTransaction {
         {
             session.set_in_transaction(false);
         }
+    }
+
+    fn limit(&self) -> Duration {
+        self.session.shared().statement_max
     }
 
     pub(super) async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
