@@ -29,7 +29,6 @@ async fn fill(store: &PostgresStore, ordering_key: &str) {
         from generate_series(1, {ROWS}) n"
     );
     store.query(&sql, &[]).await.unwrap();
-    store.query("analyze fleet.outbox", &[]).await.unwrap();
 }
 
 async fn publish(name: &str, ordering_key: &str, relays: usize, latency: Duration) {

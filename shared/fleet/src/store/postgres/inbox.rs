@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use super::sql::BEGIN;
 use super::transaction::PostgresTransaction;
 use super::{PostgresStore, Session};
 use crate::message::EventKey;
@@ -22,7 +23,7 @@ impl PostgresStore {
         };
         // Polled in this order, both go out at once: one round trip.
         let (opened, inserted) =
-            tokio::join!(biased; transaction.open(), session.run_bounded(insert));
+            tokio::join!(biased; transaction.open(BEGIN), session.run_bounded(insert));
         // The first answer first: without a transaction the second says nothing.
         opened?;
         if transaction.noted(inserted)? == 0 {
@@ -47,7 +48,8 @@ impl PostgresStore {
                 .query(&statement, &[&consumer, &distinct.sources, &distinct.ids])
                 .await
         };
-        let (opened, rows) = tokio::join!(biased; transaction.open(), session.run_bounded(insert));
+        let (opened, rows) =
+            tokio::join!(biased; transaction.open(BEGIN), session.run_bounded(insert));
         opened?;
         let rows = transaction.noted(rows)?;
         let states = rows

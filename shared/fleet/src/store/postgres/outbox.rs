@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::sql::BEGIN_RELAY;
 use super::transaction::{Params, PostgresTransaction};
 use super::{PostgresStore, Row, Session, notify};
 use crate::message::{EventKey, NewEvent};
@@ -33,7 +34,7 @@ impl Outbox for PostgresStore {
         // Polled in this order, both go out at once: one round trip.
         let (opened, found) = tokio::join!(
             biased;
-            transaction.open(),
+            transaction.open(BEGIN_RELAY),
             find(&transaction, destination, limit, &begun),
         );
         opened?;

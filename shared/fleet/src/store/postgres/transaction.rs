@@ -42,7 +42,7 @@ impl PostgresTransaction {
     /// Opens a transaction on a connection of the pool.
     pub(super) async fn begin(shared: &Arc<Shared>) -> Result<Self, StoreError> {
         let transaction = Self::unopened(shared).await?;
-        transaction.open().await?;
+        transaction.open(BEGIN).await?;
         Ok(transaction)
     }
 
@@ -55,12 +55,12 @@ impl PostgresTransaction {
         })
     }
 
-    /// Sends BEGIN. From here on a drop rolls back.
-    pub(super) async fn open(&self) -> Result<(), StoreError> {
+    /// Sends the statement that opens it. From here on a drop rolls back.
+    pub(super) async fn open(&self, begin: &str) -> Result<(), StoreError> {
         self.session.set_in_transaction(true);
         self.noted(
             self.session
-                .run_bounded(self.session.client().batch_execute(BEGIN))
+                .run_bounded(self.session.client().batch_execute(begin))
                 .await,
         )
     }
