@@ -2,8 +2,8 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use fleet::store::{
-    Claim, MigrateOptions, Migration, Migrations, Outbox, PostgresOptions, PostgresStore, Store,
-    StoreError, StoreErrorClass, Transaction as _, migrate,
+    Claim, MigrateOptions, Migration, Migrations, Outbox, OutboxSettlement, PostgresOptions,
+    PostgresStore, Store, StoreError, StoreErrorClass, Transaction as _, migrate,
 };
 use fleet::testing::database::TestDatabase;
 use tokio::net::TcpListener;
@@ -311,6 +311,28 @@ async fn connections_that_the_server_closed_are_replaced() {
     );
     assert_eq!(class(open.commit().await), StoreErrorClass::Unavailable);
     store.probe().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_that_is_killed_gives_its_rows_back_at_once() {
+    let database = database().await;
+    let (killed, other) = (connect(&database), connect(&database));
+    let transaction = other.begin().await.unwrap();
+    let events = ["1", "2", "3"].map(|id| event("only.one", id).ordered_by(id));
+    transaction.publish_all(&events).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let claim = killed.claim_rows("one", 10).await.unwrap();
+    let sent = claim.rows().iter().map(|row| row.id).collect();
+    assert_eq!(other.claim_rows("one", 10).await.unwrap().rows().len(), 0);
+    // What the server sees of a killed process is a closed connection.
+    let sql = "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity
+        where datname = current_database() and state = 'idle in transaction'";
+    assert_eq!(number(&other, sql).await, 1);
+    assert_eq!(other.claim_rows("one", 10).await.unwrap().rows().len(), 3);
+    let parked = Vec::new();
+    let settled = claim.settle(OutboxSettlement { sent, parked }).await;
+    assert_eq!(class(settled), StoreErrorClass::Unavailable);
 }
 
 #[tokio::test]
