@@ -167,121 +167,124 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order_is_refused_by_field_and_reason() {
-        let long = "x".repeat(129);
-        let table = [
-            (String::new(), ": not JSON (column 0)"),
-            ("oh no".to_owned(), ": not JSON (column 1)"),
-            (ORDER[..70].to_owned(), ": not JSON (column 70)"),
-            (format!("{ORDER} x"), ": not JSON (column 292)"),
-            // What breaks the JSON counts before what stands in front of it.
-            (r#"{"order_id":5,"#.to_owned(), ": not JSON (column 14)"),
+    fn what_is_not_json_is_refused_by_its_column() {
+        let check = |line: &str, column: usize| {
+            assert_eq!(
+                refusal(line),
+                format!(": not JSON (column {column})"),
+                "{line}"
+            );
+        };
+        check("", 0);
+        check("oh no", 1);
+        check(&ORDER[..70], 70);
+        check(&format!("{ORDER} x"), ORDER.len() + 2);
+        // What breaks the JSON counts before what stands in front of it.
+        check(r#"{"order_id":5,"#, 14);
+    }
+
+    #[test]
+    fn what_is_no_order_is_refused_by_the_field_that_is_missing_or_there_twice() {
+        let check = |line: &str, expected: &str| {
+            let (field, problem) = expected.split_once(' ').unwrap();
+            let expected = format!("{field} does not fit the schema: {problem}");
+            assert_eq!(refusal(line), expected, "{line}");
+        };
+        check("null", ": expected an object, found null");
+        check("[]", ": expected an object, found sequence");
+        check("{}", "order_id: missing");
+        check(&with(r#""order_id":"1","#, ""), "order_id: missing");
+        check(&with(r#","cancelled":false"#, ""), "cancelled: missing");
+        check(
+            &with(r#","unit_price_minor":255"#, ""),
+            "lines[0].unit_price_minor: missing",
+        );
+        check(&with("{", r#"{"order_id":"2","#), "order_id: duplicate");
+        check(
+            &with(r#"{"sku":"C""#, r#"{"sku":"","sku":"C""#),
+            "lines[1].sku: duplicate",
+        );
+        let list = with(
+            r#"{"sku":"A","description":"B","quantity":6,"unit_price_minor":255}"#,
+            "[]",
+        );
+        check(&list, "lines[0]: expected an object, found sequence");
+    }
+
+    /// Checks that the first `from`, replaced by `to`, is refused at a field for a problem.
+    fn check_misfit(from: &str, to: &str, expected: &str) {
+        let (field, problem) = expected.split_once(' ').unwrap();
+        let expected = format!("{field} does not fit the schema: {problem}");
+        assert_eq!(refusal(&with(from, to)), expected, "{to}");
+    }
+
+    #[test]
+    fn text_that_does_not_fit_is_refused_without_its_value() {
+        let check = check_misfit;
+        check(
+            r#""7""#,
+            "7",
+            "customer_id: expected a string, found integer",
+        );
+        let nul = "expected a string without U+0000, found string";
+        check("jane@", r"jane\u0000@", &format!("email: {nul}"));
+        check(
+            r#""D""#,
+            r#""\u0000""#,
+            &format!("lines[1].description: {nul}"),
+        );
+        let id = r#""order_id":"1""#;
+        let long = format!(r#""order_id":"{}""#, "x".repeat(129));
+        let length = "order_id: expected 1 to 128 characters";
+        check(
+            id,
+            r#""order_id":1"#,
+            "order_id: expected a string, found integer",
+        );
+        check(
+            id,
+            r#""order_id":"""#,
+            &format!("{length}, found empty string"),
+        );
+        check(id, &long, &format!("{length}, found longer string"));
+        let time = "2010-12-01T08:26:00Z";
+        let expected = "placed_at: expected an RFC 3339 time, found string";
+        check(time, "2010-13-01T08:26:00Z", expected);
+        check(time, "2010-12-01T08:26:00", expected);
+        check(time, "-009999-01-02T02:00:00Z", expected);
+    }
+
+    #[test]
+    fn what_is_no_text_and_does_not_fit_is_refused_without_its_value() {
+        let check = check_misfit;
+        check(
+            "false",
+            r#""false""#,
+            "cancelled: expected a boolean, found string",
+        );
+        let lines = r#""lines":null,"_":["#;
+        check(
+            r#""lines":["#,
+            lines,
+            "lines: expected a sequence, found null",
+        );
+        for (quantity, found) in [
             (
-                "null".to_owned(),
-                ": does not fit the schema: expected an object, found null",
+                r#""x, expected jane@example.com at line 1 column 9""#,
+                "string",
             ),
-            (
-                "[]".to_owned(),
-                ": does not fit the schema: expected an object, found sequence",
-            ),
-            (
-                "{}".to_owned(),
-                "order_id: does not fit the schema: missing",
-            ),
-            (
-                with(r#""order_id":"1","#, ""),
-                "order_id: does not fit the schema: missing",
-            ),
-            (
-                with(r#","cancelled":false"#, ""),
-                "cancelled: does not fit the schema: missing",
-            ),
-            (
-                with(r#","unit_price_minor":255"#, ""),
-                "lines[0].unit_price_minor: does not fit the schema: missing",
-            ),
-            (
-                with(r#""currency""#, r#""order_id":"2","currency""#),
-                "order_id: does not fit the schema: duplicate",
-            ),
-            (
-                with(r#""quantity":1"#, r#""quantity":1,"quantity":1"#),
-                "lines[1].quantity: does not fit the schema: duplicate",
-            ),
-            (
-                with(r#""order_id":"1""#, r#""order_id":1"#),
-                "order_id: does not fit the schema: expected a string, found integer",
-            ),
-            (
-                with(r#""order_id":"1""#, r#""order_id":"""#),
-                "order_id: does not fit the schema: expected 1 to 128 characters, found empty string",
-            ),
-            (
-                with(r#""order_id":"1""#, &format!(r#""order_id":"{long}""#)),
-                "order_id: does not fit the schema: expected 1 to 128 characters, found longer string",
-            ),
-            (
-                with(r#""customer_id":"7""#, r#""customer_id":7"#),
-                "customer_id: does not fit the schema: expected a string, found integer",
-            ),
-            (
-                with("jane@", r"jane\u0000@"),
-                "email: does not fit the schema: expected a string without U+0000, found string",
-            ),
-            (
-                with(r#""D""#, r#""\u0000""#),
-                "lines[1].description: does not fit the schema: expected a string without U+0000, found string",
-            ),
-            (
-                with("2010-12-01T", "2010-13-01T"),
-                "placed_at: does not fit the schema: expected an RFC 3339 time, found string",
-            ),
-            (
-                with("2010-12-01T08:26:00Z", "-009999-01-02T02:00:00Z"),
-                "placed_at: does not fit the schema: expected an RFC 3339 time, found string",
-            ),
-            (
-                with("2010-12-01T08:26:00Z", "2010-12-01T08:26:00"),
-                "placed_at: does not fit the schema: expected an RFC 3339 time, found string",
-            ),
-            (
-                with("false", r#""false""#),
-                "cancelled: does not fit the schema: expected a boolean, found string",
-            ),
-            (
-                with(
-                    ":6,",
-                    r#":"x, expected jane@example.com at line 1 column 9","#,
-                ),
-                "lines[0].quantity: does not fit the schema: expected a whole number of 64 bits, found string",
-            ),
-            (
-                with(":6,", ":6.0,"),
-                "lines[0].quantity: does not fit the schema: expected a whole number of 64 bits, found floating point",
-            ),
-            (
-                with(":6,", ":9223372036854775808,"),
-                "lines[0].quantity: does not fit the schema: expected a whole number of 64 bits, found integer",
-            ),
-            (
-                with(":6,", ":1e400,"),
-                "lines[0].quantity: does not fit the schema: number out of range",
-            ),
-            (
-                with(
-                    r#"{"sku":"A","description":"B","quantity":6,"unit_price_minor":255}"#,
-                    r#"["A","B",6,255]"#,
-                ),
-                "lines[0]: does not fit the schema: expected an object, found sequence",
-            ),
-            (
-                with(r#""lines":["#, r#""lines":null,"more":["#),
-                "lines: does not fit the schema: expected a sequence, found null",
-            ),
-        ];
-        for (line, expected) in table {
-            assert_eq!(refusal(&line), expected, "{line}");
+            ("6.0", "floating point"),
+            ("9223372036854775808", "integer"),
+            ("18446744073709551616", "floating point"),
+        ] {
+            let expected = "lines[0].quantity: expected a whole number of 64 bits";
+            check(
+                ":6,",
+                &format!(":{quantity},"),
+                &format!("{expected}, found {found}"),
+            );
         }
+        check(":6,", ":1e400,", "lines[0].quantity: number out of range");
     }
 
     #[test]

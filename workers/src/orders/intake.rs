@@ -2,13 +2,21 @@ use async_trait::async_trait;
 use fleet::store::{PostgresStore, StoreError};
 use fleet_cli::{Intake, Placement, Tally};
 
-use crate::{billing, orders};
+use super::placing::place;
+use crate::billing;
 
-/// The front door of the reference domains: orders go in, and billing's documents are counted.
+/// The front door: orders go in, and what billing made of them is counted.
 ///
-/// It stands beside the domains, so that neither of them knows the other's tables.
+/// Billing counts its own documents; orders never read its tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OrderIntake;
+
+impl OrderIntake {
+    /// Makes the door; it keeps nothing, so that any number may stand side by side.
+    pub const fn new() -> Self {
+        Self
+    }
+}
 
 #[async_trait]
 impl Intake for OrderIntake {
@@ -21,7 +29,7 @@ impl Intake for OrderIntake {
         store: &PostgresStore,
         lines: &[&str],
     ) -> Result<Vec<Placement>, StoreError> {
-        orders::place(store, lines).await
+        place(store, lines).await
     }
 
     async fn results(&self, store: &PostgresStore) -> Result<Vec<Tally>, StoreError> {
