@@ -26,9 +26,6 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// What the pool is told when a server accepts a connection and then hangs.
-pub(super) const NO_ANSWER: &str = "no answer to the first statement";
-
 /// How often a busy server looks whether its client is still there: a killed
 /// worker's claims are free after this instead of at the statement's end.
 const SET_CONNECTION_CHECK: &str = "
@@ -121,7 +118,7 @@ async fn prepare(client: &mut ClientWrapper) -> Result<(), HookError> {
         )
     };
     let answers = timeout(CONNECT_MAX, asked).await;
-    let (checked, settings) = answers.map_err(|_| HookError::message(NO_ANSWER))?;
+    let (checked, settings) = answers.map_err(|_| HookError::message(failure::NO_ANSWER))?;
     if let Err(error) = checked
         && error.as_db_error().is_none()
     {

@@ -3,8 +3,10 @@ use std::io;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
-use super::connect::NO_ANSWER;
 use crate::store::{StoreError, StoreErrorClass};
+
+/// What the pool is told when a server accepts a connection and then hangs.
+pub(super) const NO_ANSWER: &str = "no answer to the first statement";
 
 /// Classifies what the driver says of a statement.
 pub(super) fn of_statement(error: tokio_postgres::Error) -> StoreError {
