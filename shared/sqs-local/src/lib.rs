@@ -8,7 +8,7 @@
 //!
 //! | Module | What it holds |
 //! |---|---|
-//! | `limits`, `error`, `clock` | what everything else is measured by |
+//! | `limits`, `error`, `clock`, `object` | what everything else is measured by |
 //! | `message` | what a message is made of |
 //! | `queue` | one queue as a pure state machine; time is an argument |
 //! | `account` | the queues by name, their locks, and the receives that wait |
@@ -54,6 +54,7 @@ mod clock;
 mod error;
 pub mod http;
 mod message;
+mod object;
 mod operation;
 mod queue;
 

@@ -90,6 +90,14 @@ impl Sqs {
         address::write(self.caller.endpoint(), name)
     }
 
+    /// Returns how many receives wait on a queue, for tests that have to know that one does.
+    ///
+    /// # Errors
+    /// `QueueDoesNotExist`, or `InvalidAddress` if the URL is none.
+    pub fn waiting_receives(&self, queue_url: &str) -> Result<usize, Error> {
+        self.on_queue(queue_url, |queue, now| Ok(queue.waiting(now)))
+    }
+
     /// Carries out any operation; the methods by name are short for this.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::account::Sqs;
 use crate::error::{Error, ErrorKind};
+use crate::object::Object;
 use crate::operation::{
     ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage,
     DeleteMessageBatch, DeleteQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues,
@@ -61,7 +62,7 @@ pub(super) async fn dispatch(sqs: &Sqs, target: &str, body: &[u8]) -> Result<Vec
 
 async fn answer<O: Operation>(sqs: &Sqs, body: &[u8]) -> Result<Vec<u8>, Error> {
     let body = if body.is_empty() { b"{}" } else { body };
-    let request: O = serde_json::from_slice(body)
+    let Object(request) = serde_json::from_slice::<Object<O>>(body)
         .map_err(|error| Error::new(ErrorKind::Serialization, error.to_string()))?;
     let output = sqs.call(request).await?;
     let mut answer = Vec::with_capacity(ANSWER_BYTES);

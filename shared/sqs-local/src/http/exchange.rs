@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -53,6 +53,8 @@ pub(super) async fn exchange(sqs: &Sqs, request: Request<Incoming>) -> Response<
 
 async fn try_exchange(sqs: &Sqs, request: Request<Incoming>) -> Result<Vec<u8>, Error> {
     let (head, body) = request.into_parts();
+    // Before anything else: a connection whose body was not read cannot be used again.
+    let body = read(body).await?;
     let target = head
         .headers
         .get(TARGET)
@@ -67,18 +69,23 @@ async fn try_exchange(sqs: &Sqs, request: Request<Incoming>) -> Result<Vec<u8>, 
         let message = format!("The content type must be {AWS_JSON}.");
         return Err(Error::new(ErrorKind::UnsupportedMediaType, message));
     }
-    let body = Limited::new(body, REQUEST_BYTES_MAX)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                let message = format!("The body is longer than {REQUEST_BYTES_MAX} bytes.");
-                Error::new(ErrorKind::RequestTooLarge, message)
-            } else {
-                Error::new(ErrorKind::Serialization, error.to_string())
-            }
-        })?;
-    dispatch(sqs, target.unwrap_or_default(), &body.to_bytes()).await
+    dispatch(sqs, target.unwrap_or_default(), &body).await
+}
+
+/// Reads a body, unless it is or says that it is too large.
+async fn read(body: Incoming) -> Result<Bytes, Error> {
+    let too_large = || {
+        let message = format!("The body is longer than {REQUEST_BYTES_MAX} bytes.");
+        Error::new(ErrorKind::RequestTooLarge, message)
+    };
+    if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > REQUEST_BYTES_MAX) {
+        return Err(too_large());
+    }
+    match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(Error::new(ErrorKind::Serialization, error.to_string())),
+    }
 }
 
 fn is_aws_json(headers: &HeaderMap) -> bool {

@@ -6,6 +6,7 @@ use super::batch::check_entries;
 use super::{BatchOutcome, BatchSuccess, Done, Operation};
 use crate::account::Sqs;
 use crate::error::Error;
+use crate::object;
 
 /// Sets how long, from now, a message stays invisible.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,6 +27,7 @@ pub struct ChangeMessageVisibilityBatch {
     /// Which queue.
     pub queue_url: String,
     /// Which messages.
+    #[serde(deserialize_with = "object::list")]
     pub entries: Vec<ChangeMessageVisibilityBatchEntry>,
 }
 

@@ -6,6 +6,7 @@ use super::batch::check_entries;
 use super::{BatchOutcome, Done, Operation};
 use crate::account::Sqs;
 use crate::error::Error;
+use crate::object;
 
 /// Deletes a message.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,6 +25,7 @@ pub struct DeleteMessageBatch {
     /// Which queue.
     pub queue_url: String,
     /// Which messages.
+    #[serde(deserialize_with = "object::list")]
     pub entries: Vec<DeleteMessageBatchEntry>,
 }
 

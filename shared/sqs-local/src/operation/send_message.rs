@@ -12,6 +12,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 use crate::message::{
     Draft, Md5, MessageAttributeValue, MessageAttributes, MessageId, check_group_id,
 };
+use crate::object;
 use crate::queue::Sent;
 
 /// Sends a message.
@@ -41,6 +42,7 @@ pub struct SendMessageBatch {
     /// Which queue.
     pub queue_url: String,
     /// The messages.
+    #[serde(deserialize_with = "object::list")]
     pub entries: Vec<SendMessageBatchEntry>,
 }
 

@@ -56,6 +56,13 @@ impl Polls {
         self.waiting.get(&ticket)
     }
 
+    pub(crate) fn count(&self, at: Millis) -> usize {
+        self.waiting
+            .values()
+            .filter(|poll| poll.deadline > at)
+            .count()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -119,6 +119,11 @@ impl Queue {
         !self.polls.is_empty()
     }
 
+    /// Returns how many receives wait.
+    pub(crate) fn waiting(&self, now: Millis) -> usize {
+        self.polls.count(now)
+    }
+
     /// Ends a waiting receive.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.polls.leave(ticket);
