@@ -107,29 +107,41 @@ fn announce(url: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// The signals that end the server.
+/// The signals that end the server, caught from the moment this is made.
+#[cfg(unix)]
 struct Signals {
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    #[cfg(unix)]
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
+}
 
-    #[cfg(not(unix))]
+/// The signal that ends the server.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
     async fn next(&mut self) {
         let _signal = tokio::signal::ctrl_c().await;
     }

@@ -1,0 +1,154 @@
+//! The command: what it prints, what it starts with, how it ends.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may unwrap: its panic is its report"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sqs-local"));
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+/// A server that runs.
+struct Running {
+    process: Child,
+    addr: String,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let listen: Vec<&str> = ["--listen", "127.0.0.1:0"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        let mut process = command(&listen).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line
+            .strip_prefix("listening on http://")
+            .unwrap()
+            .trim_end()
+            .to_owned();
+        Self { process, addr }
+    }
+
+    /// Asks for all attributes of a queue.
+    fn attributes(&self, queue: &str) -> String {
+        let addr = &self.addr;
+        let body = format!(
+            r#"{{"QueueUrl":"http://{addr}/000000000000/{queue}","AttributeNames":["All"]}}"#
+        );
+        let mut stream = TcpStream::connect(addr).unwrap();
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\
+             x-amz-target: AmazonSQS.GetQueueAttributes\r\n\
+             content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+#[test]
+fn it_starts_with_queues_that_have_dead_letter_queues() {
+    let running = Running::start(&["--queue", "orders", "--queue", "events.fifo"]);
+    for (queue, expected) in [
+        ("orders", r#""VisibilityTimeout":"60""#),
+        ("orders", r#":orders-dlq\",\"maxReceiveCount\":100}"#),
+        ("orders-dlq", r#""MessageRetentionPeriod":"1209600""#),
+        (
+            "events.fifo",
+            r#":events-dlq.fifo\",\"maxReceiveCount\":100}"#,
+        ),
+        ("events-dlq.fifo", r#""FifoQueue":"true""#),
+    ] {
+        let answer = running.attributes(queue);
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains(expected),
+            "{answer}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_end_it_in_good_order() {
+    for signal in ["-TERM", "-INT"] {
+        let mut running = Running::start(&[]);
+        let id = running.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(running.process.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let output = run(&["--listen", &addr]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains(&format!("cannot listen on {addr}")),
+        "{error}"
+    );
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_says_what_is_wrong() {
+    for (arguments, said) in [
+        (&["--queue", "a b"][..], "alphanumeric"),
+        (&["--latency", "soon"], "10ms"),
+        (&["--unknown"], "--unknown"),
+    ] {
+        let output = run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn it_tells_its_version_and_its_options() {
+    let output = run(&["--version"]);
+    let version = format!("sqs-local {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    for option in ["--listen", "--queue", "--latency", "127.0.0.1:9324"] {
+        assert!(help.contains(option), "{option}: {help}");
+    }
+}
