@@ -173,17 +173,33 @@ fn check_text(member: &'static str, text: &str) -> Result<(), DecodeError> {
 }
 
 /// Serde quotes the offending value, which may be personal data: kinds stay, values go.
-pub(super) fn without_values(error: &serde_json::Error) -> String {
+///
+/// What is expected comes last and is the schema's own text; the value before
+/// it is foreign and may imitate anything, so the cut is made at the end.
+fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    match text.split_once(['`', '"']) {
-        Some((kind, rest)) if text.starts_with("invalid") => {
-            let expected = rest
-                .rsplit_once("expected ")
-                .map_or("", |(_, expected)| expected);
-            format!("{}, expected {expected}", kind.trim_end())
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    match (
+        text.strip_prefix("invalid "),
+        text.rsplit_once(", expected "),
+    ) {
+        (Some(found), Some((_, expected))) => {
+            let kind = found
+                .split(['`', '"', ','])
+                .next()
+                .unwrap_or_default()
+                .trim_end();
+            format!("invalid {kind}, expected {expected}")
         }
-        _ => text.to_owned(),
+        // `unknown variant` and `unknown field` quote as well; `missing field` names ours.
+        _ if text.starts_with("missing field") => text.to_owned(),
+        _ => text
+            .split(['`', '"'])
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned(),
     }
 }
 
@@ -343,6 +359,10 @@ mod tests {
         assert_eq!(
             check(r#"{"parcels":[{}]}"#),
             "data does not fit the schema at `parcels[0]`: missing field `weight`"
+        );
+        assert_eq!(
+            check(r#"{"parcels":[{"weight":"x, expected jane@example.com at line 1 column 2"}]}"#),
+            "data does not fit the schema at `parcels[0].weight`: invalid type: string, expected u32"
         );
         assert_eq!(
             check(r#"{"parcels":[{"weight":-5}]}"#),

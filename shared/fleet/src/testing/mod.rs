@@ -5,4 +5,5 @@ pub mod cluster;
 
 pub mod database;
 
+/// A queue without I/O.
 pub mod queue;
