@@ -3,6 +3,7 @@
 //! Derived code would take an array of values in the order of the fields as well, which is
 //! kinder than SQS.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -29,6 +30,19 @@ where
     Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
 
+/// Reads objects by name.
+pub(crate) fn map<'de, T, D>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let objects = BTreeMap::<String, Object<T>>::deserialize(deserializer)?;
+    Ok(objects
+        .into_iter()
+        .map(|(name, Object(value))| (name, value))
+        .collect())
+}
+
 struct Fields<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
@@ -46,7 +60,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{DeleteMessageBatch, GetQueueUrl};
+    use crate::operation::{DeleteMessageBatch, GetQueueUrl, SendMessage};
 
     #[test]
     fn an_array_is_no_object() {
@@ -57,5 +71,9 @@ mod tests {
         let read = |text: String| serde_json::from_str::<DeleteMessageBatch>(&text);
         assert!(read(entries(r#"{"Id":"1","ReceiptHandle":"r"}"#)).is_ok());
         assert!(read(entries(r#"["1","r"]"#)).is_err());
+        let attribute = |value| format!(r#"{{"MessageAttributes":{{"a":{value}}}}}"#);
+        let read = |text: String| serde_json::from_str::<SendMessage>(&text);
+        assert!(read(attribute(r#"{"DataType":"String","StringValue":"x"}"#)).is_ok());
+        assert!(read(attribute(r#"["String","x"]"#)).is_err());
     }
 }

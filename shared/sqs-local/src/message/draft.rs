@@ -16,8 +16,8 @@ const TRACE_HEADER: &str = "AWSTraceHeader";
 pub(crate) struct Draft {
     pub(crate) body: Arc<str>,
     pub(crate) body_md5: Md5,
-    pub(crate) attributes: Option<Arc<MessageAttributes>>,
-    pub(crate) attributes_md5: Option<Md5>,
+    /// The attributes and their digest, if there are any.
+    pub(crate) attributes: Option<(Arc<MessageAttributes>, Md5)>,
     pub(crate) trace_header: Option<Arc<str>>,
     pub(crate) system_md5: Option<Md5>,
     /// Body and attributes; system attributes do not count.
@@ -41,12 +41,14 @@ impl Draft {
         if bytes > MESSAGE_BYTES_MAX {
             return Err(too_large(MESSAGE_BYTES_MAX));
         }
-        let attributes_md5 = (!attributes.is_empty()).then(|| Md5::of_attributes(&attributes));
+        let attributes = (!attributes.is_empty()).then(|| {
+            let digest = Md5::of_attributes(&attributes);
+            (Arc::new(attributes), digest)
+        });
         Ok(Self {
             body_md5: Md5::of(body.as_bytes()),
             body: body.into(),
-            attributes: (!attributes.is_empty()).then(|| Arc::new(attributes)),
-            attributes_md5,
+            attributes,
             trace_header: trace_header(system)?,
             system_md5: (!system.is_empty()).then(|| Md5::of_attributes(system)),
             bytes,

@@ -124,11 +124,11 @@ impl SystemAttributes {
             A::SentTimestamp => Some(Value::Number(content.sent.into())),
             A::ApproximateReceiveCount => Some(Value::Number(self.receive_count.into())),
             A::ApproximateFirstReceiveTimestamp => Some(Value::Number(self.first_received.into())),
-            A::SequenceNumber => content.sequence.map(Value::Number),
-            A::MessageDeduplicationId => text_of(&content.deduplication),
+            A::SequenceNumber => content.extras().sequence.map(Value::Number),
+            A::MessageDeduplicationId => text_of(&content.extras().deduplication),
             A::MessageGroupId => text_of(&content.group),
-            A::AWSTraceHeader => text_of(&content.trace_header),
-            A::DeadLetterQueueSourceArn => text_of(&content.moved_from),
+            A::AWSTraceHeader => text_of(&content.extras().trace_header),
+            A::DeadLetterQueueSourceArn => text_of(&content.extras().moved_from),
         }
     }
 }
@@ -269,10 +269,10 @@ impl<'a> Selection<'a> {
     }
 
     fn of(&self, content: &Content) -> (Arc<MessageAttributes>, Option<Md5>) {
-        match (self, &content.attributes) {
+        match (self, &content.extras().attributes) {
             (Self::None, _) | (_, None) => (no_attributes(), None),
-            (Self::All, Some(attributes)) => (Arc::clone(attributes), content.attributes_md5),
-            (Self::Some(names), Some(attributes)) => {
+            (Self::All, Some((attributes, digest))) => (Arc::clone(attributes), Some(*digest)),
+            (Self::Some(names), Some((attributes, _))) => {
                 let mut selected = MessageAttributes::clone(attributes);
                 selected.retain(|name, _| Self::selects(names, name));
                 let digest = (!selected.is_empty()).then(|| Md5::of_attributes(&selected));

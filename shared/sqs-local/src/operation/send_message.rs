@@ -26,8 +26,10 @@ pub struct SendMessage {
     /// Seconds until it is visible, 0 to 900; `None` is what the queue says. Not on FIFO queues.
     pub delay_seconds: Option<i32>,
     /// Up to ten attributes.
+    #[serde(deserialize_with = "object::map")]
     pub message_attributes: MessageAttributes,
     /// System attributes, of which `AWSTraceHeader` is the only one to send.
+    #[serde(deserialize_with = "object::map")]
     pub message_system_attributes: BTreeMap<String, MessageAttributeValue>,
     /// What was sent with the same id in the last five minutes is not sent again. FIFO only.
     pub message_deduplication_id: Option<String>,
@@ -57,8 +59,10 @@ pub struct SendMessageBatchEntry {
     /// As of [`SendMessage`].
     pub delay_seconds: Option<i32>,
     /// As of [`SendMessage`].
+    #[serde(deserialize_with = "object::map")]
     pub message_attributes: MessageAttributes,
     /// As of [`SendMessage`].
+    #[serde(deserialize_with = "object::map")]
     pub message_system_attributes: BTreeMap<String, MessageAttributeValue>,
     /// As of [`SendMessage`].
     pub message_deduplication_id: Option<String>,

@@ -137,7 +137,7 @@ impl Queue {
         };
         Delivery {
             receipt_handle: receipt.encode(key),
-            receive_count: message.content.received_before + message.receives,
+            receive_count: message.content.extras().received_before + message.receives,
             first_received,
             content: Arc::clone(&message.content),
         }
@@ -159,9 +159,10 @@ impl Queue {
         let target = policy.target_name().to_owned();
         let message = self.remove(slot);
         let mut content = Arc::unwrap_or_clone(message.content);
-        content.received_before += message.receives;
-        content.first_received = message.first_received;
-        content.moved_from = Some(Arc::clone(&self.arn));
+        let extras = content.extras_mut();
+        extras.received_before += message.receives;
+        extras.first_received = message.first_received;
+        extras.moved_from = Some(Arc::clone(&self.arn));
         self.moved.push(Moved { target, content });
     }
 }

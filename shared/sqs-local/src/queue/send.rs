@@ -11,7 +11,7 @@ use super::slab::{Message, Place};
 use super::state::Queue;
 use crate::error::Error;
 use crate::limits::{DELAY_SECS_MAX, Millis, SECOND};
-use crate::message::{Content, Draft, Md5, MessageId};
+use crate::message::{Content, Draft, Extras, Md5, MessageId};
 
 /// Sequence numbers have 20 digits, and only grow.
 const SEQUENCE_BASE: u128 = 18_870_000_000_000_000_000;
@@ -37,7 +37,7 @@ impl Queue {
         let mut sent = Sent {
             id: MessageId(Builder::from_random_bytes(self.rng.random()).into_uuid()),
             body_md5: draft.body_md5,
-            attributes_md5: draft.attributes_md5,
+            attributes_md5: draft.attributes.as_ref().map(|(_, digest)| *digest),
             system_md5: draft.system_md5,
             sequence: None,
         };
@@ -63,21 +63,21 @@ impl Queue {
                 Some(id)
             }
         };
+        let extras = Extras {
+            attributes: draft.attributes,
+            trace_header: draft.trace_header,
+            deduplication,
+            sequence: sent.sequence,
+            ..Extras::default()
+        };
         let content = Content {
             id: sent.id,
             body: draft.body,
             body_md5: draft.body_md5,
-            attributes: draft.attributes,
-            attributes_md5: draft.attributes_md5,
-            trace_header: draft.trace_header,
-            group: draft.group,
-            deduplication,
-            sequence: sent.sequence,
             sender: draft.sender,
             sent: now,
-            moved_from: None,
-            received_before: 0,
-            first_received: None,
+            group: draft.group,
+            extras: extras.boxed(),
         };
         self.insert(now, content, now + delay);
         Ok(sent)
@@ -101,8 +101,8 @@ impl Queue {
                 },
             );
             content.sent = now;
-            content.deduplication = Some(id);
-            content.sequence = Some(sequence);
+            content.extras_mut().deduplication = Some(id);
+            content.extras_mut().sequence = Some(sequence);
         }
         self.insert(now, content, now);
     }
@@ -112,7 +112,7 @@ impl Queue {
         self.seq_next += 1;
         let sent = content.sent;
         let slot = self.messages.insert(Message {
-            first_received: content.first_received,
+            first_received: content.extras().first_received,
             content: Arc::new(content),
             seq,
             receives: 0,

@@ -182,7 +182,7 @@ impl Queue {
         let slots: Vec<Slot> = self
             .messages
             .iter()
-            .filter(|(_, message)| fresh(message) && message.content.moved_from.is_none())
+            .filter(|(_, message)| fresh(message) && message.content.extras().moved_from.is_none())
             .map(|(slot, _)| slot)
             .collect();
         for slot in slots {

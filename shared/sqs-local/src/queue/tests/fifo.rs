@@ -117,6 +117,7 @@ fn the_body_stands_in_for_an_id_where_the_queue_says_so() {
         .deliveries(1, None)
         .remove(0)
         .content
+        .extras()
         .deduplication
         .clone();
     let sha256 = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
@@ -194,7 +195,10 @@ fn a_dead_head_makes_way_and_starts_anew_elsewhere() {
     dead.queue.take_in(dead.now, moved.content);
     let delivery = dead.deliveries(1, None).remove(0);
     let id = sent.id.to_string();
-    assert_eq!(delivery.content.deduplication.as_deref(), Some(id.as_str()));
+    assert_eq!(
+        delivery.content.extras().deduplication.as_deref(),
+        Some(id.as_str())
+    );
     assert_eq!(delivery.content.sent, dead.now);
 }
 

@@ -234,7 +234,10 @@ fn a_message_moves_at_the_receive_after_the_last_one_allowed() {
     let delivery = dead.deliveries(1, None).remove(0);
     assert_eq!(delivery.receive_count, 3, "receives of all queues");
     assert_eq!(delivery.first_received, at);
-    assert_eq!(delivery.content.moved_from.as_deref(), Some("arn:orders"));
+    assert_eq!(
+        delivery.content.extras().moved_from.as_deref(),
+        Some("arn:orders")
+    );
 }
 
 #[test]
