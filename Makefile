@@ -73,6 +73,7 @@ starter: preflight postgres ## Builds, tests and runs examples/starter, a team's
 bench: preflight postgres ## Measures; ratios within one run are what counts.
 	$(CARGO) build --release --locked -p fleet-tests --bin bench
 	$(CARGO) build --release --locked -p fleet-workers
+	$(CARGO) build --release --locked -p sqs-local
 	$(CLEAN_ENV) "$(TARGET)/release/bench"
 
 ##### Checking
