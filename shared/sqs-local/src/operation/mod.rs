@@ -15,6 +15,7 @@ mod receive_message;
 mod received;
 mod send_message;
 mod set_queue_attributes;
+mod system_attribute;
 
 use std::future::Future;
 
@@ -38,12 +39,13 @@ pub use self::list_dead_letter_source_queues::{
 pub use self::list_queues::{ListQueues, ListQueuesOutput};
 pub use self::purge_queue::PurgeQueue;
 pub use self::receive_message::{ReceiveMessage, ReceiveMessageOutput};
-pub use self::received::{ReceivedMessage, SystemAttribute, SystemAttributes};
+pub use self::received::{ReceivedMessage, SystemAttributes};
 pub use self::send_message::{
     SendMessage, SendMessageBatch, SendMessageBatchEntry, SendMessageBatchSuccess,
     SendMessageOutput,
 };
 pub use self::set_queue_attributes::SetQueueAttributes;
+pub use self::system_attribute::SystemAttribute;
 use crate::account::Sqs;
 use crate::error::Error;
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::received::{ReceivedMessage, Selection, SystemSelection};
+use super::received::{ReceivedMessage, Selection};
+use super::system_attribute::SystemSelection;
 use crate::account::Sqs;
 use crate::error::Error;
 use crate::limits::{Millis, RECEIVE_MESSAGES_MAX, RECEIVE_WAIT_SECS_MAX, SECOND};

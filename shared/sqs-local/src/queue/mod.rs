@@ -4,6 +4,7 @@
 //! calls is caught up with in the order in which it would have happened, so a queue that was
 //! not looked at for an hour is in the same state as one that was.
 
+mod attribute;
 mod attributes;
 mod deduplication;
 mod groups;
@@ -18,7 +19,7 @@ mod settle;
 mod slab;
 mod state;
 
-pub use self::attributes::QueueAttribute;
+pub use self::attribute::QueueAttribute;
 pub(crate) use self::attributes::QueueAttributes;
 pub use self::name::QueueName;
 pub(crate) use self::poll::Ticket;

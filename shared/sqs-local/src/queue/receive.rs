@@ -102,7 +102,10 @@ impl Queue {
     }
 
     fn take(&mut self, now: Millis, take: Take) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
+        if self.ready.is_empty() {
+            return Vec::new();
+        }
+        let mut deliveries = Vec::with_capacity(take.max);
         let mut group = None;
         let until = now
             + take
