@@ -46,7 +46,7 @@ quick: preflight postgres
 ##### Testing
 
 .PHONY: test
-test: preflight postgres test-rust test-boto3 test-starter ## Runs every test; databases and queues are private ones.
+test: preflight postgres python test-rust test-starter ## Runs every test; databases and queues are private ones.
 
 # Built first with your environment, which may name a proxy for downloads, then
 # run without it.
@@ -54,10 +54,6 @@ test: preflight postgres test-rust test-boto3 test-starter ## Runs every test; d
 test-rust:
 	$(CARGO) test --workspace --locked --no-run
 	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --no-fail-fast
-
-.PHONY: test-boto3
-test-boto3:
-	$(SCRIPTS)/boto3.sh "$(TARGET)"
 
 .PHONY: test-starter
 test-starter:
@@ -110,6 +106,11 @@ preflight: ## Checks the compiler and the disk space.
 .PHONY: postgres
 postgres: ## Finds a Postgres for private clusters, or unpacks one below the target directory.
 	@bin=$$($(SCRIPTS)/postgres.sh "$(TARGET)") && echo "postgres: $$bin"
+
+# boto3 drives sqs-local from the Rust tests, shellcheck checks the scripts.
+.PHONY: python
+python:
+	@$(SCRIPTS)/venv.sh "$(TARGET)" >/dev/null || { echo 'SKIP boto3: see above'; [ -z "$$CI" ]; }
 
 .PHONY: sample
 sample: ## Makes the sample orders and what they add up to anew.

@@ -16,7 +16,7 @@ use tokio::process::Command;
 #[tokio::test]
 async fn boto3_finds_what_it_expects() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let Some(python) = python_with_boto3(here).await else {
+    let Some(python) = python_with_boto3().await else {
         assert!(
             std::env::var_os("CI").is_none(),
             "CI installs boto3, and it is missing"
@@ -44,8 +44,11 @@ async fn boto3_finds_what_it_expects() {
 }
 
 /// Finds the Python of the repository's own environment, or the system's.
-async fn python_with_boto3(here: &Path) -> Option<PathBuf> {
-    let own = here.join("../target/venv/bin/python");
+async fn python_with_boto3() -> Option<PathBuf> {
+    // `make test` puts it beside what cargo builds, wherever that is.
+    let built = std::env::current_exe().unwrap();
+    let target = built.ancestors().nth(3).unwrap();
+    let own = target.join("venv/bin/python");
     for python in [own, PathBuf::from("python3")] {
         let mut import = Command::new(&python);
         import

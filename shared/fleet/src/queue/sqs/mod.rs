@@ -1,0 +1,16 @@
+//! SQS itself, through the AWS SDK: the only folder that names it.
+
+/// Calls: counted, and their errors classified.
+mod call;
+
+/// The SDK's types and ours.
+mod convert;
+
+/// One queue.
+mod handle;
+
+/// Credentials, region, endpoint, clients.
+mod account;
+
+pub use account::{ClientOptions, Sqs};
+pub use handle::SqsQueue;
