@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::call::finish;
 use super::handle::SqsQueue;
@@ -58,7 +59,11 @@ impl Sqs {
     /// Credentials are fetched at the first call, so that an outage of their
     /// source does not end the start.
     pub async fn connect() -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        // The sources of region and credentials need a client too: instance roles, SSO, STS.
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https())
+            .load()
+            .await;
         Self {
             config,
             metrics: SqsMetrics::new(),
@@ -135,16 +140,19 @@ impl Sqs {
         // Retries are the callers': a receive must not repeat itself behind the
         // lease clock, and of a batch only some entries are worth repeating.
         let config = aws_sdk_sqs::config::Builder::from(&self.config)
-            .http_client(
-                aws_smithy_http_client::Builder::new()
-                    .tls_provider(tls::Provider::Rustls(
-                        tls::rustls_provider::CryptoMode::Ring,
-                    ))
-                    .build_https(),
-            )
+            .http_client(https())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .build();
         Client::from_conf(config)
     }
+}
+
+/// Makes an HTTP client with connections of its own.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
 }
