@@ -1,1 +1,21 @@
-//! placeholder
+//! What the tests of the programs share: the real binaries, and a place for them to work in.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "a test's panic is its report"
+)]
+
+pub mod patience;
+
+pub mod programs;
+
+pub mod process;
+
+pub mod probe;
+
+pub mod mailbox;
+
+pub mod books;
+
+pub mod site;

@@ -1,0 +1,51 @@
+//! The binaries under test, as a user has them: built with the features of the product, not with
+//! those of the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Returns the path of `fleet`.
+pub fn fleet() -> &'static Path {
+    static FLEET: OnceLock<PathBuf> = OnceLock::new();
+    FLEET.get_or_init(|| build("fleet-workers", "fleet"))
+}
+
+/// Returns the path of `sqs-local`.
+pub fn sqs_local() -> &'static Path {
+    static SQS_LOCAL: OnceLock<PathBuf> = OnceLock::new();
+    SQS_LOCAL.get_or_init(|| build("sqs-local", "sqs-local"))
+}
+
+/// Returns the root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a folder of the workspace")
+}
+
+/// Builds a program where this test was built; nothing is done when it is up to date.
+fn build(package: &str, binary: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile_directory = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("a test is in target/PROFILE/deps");
+    let target = profile_directory
+        .parent()
+        .expect("a profile's directory is in the target directory");
+    let profile = match profile_directory.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--offline", "--profile", profile])
+        .args(["--package", package, "--bin", binary, "--target-dir"])
+        .arg(target)
+        .current_dir(repository())
+        .output()
+        .expect("cargo runs the tests, so it can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{binary} does not build:\n{said}");
+    profile_directory.join(binary)
+}
