@@ -23,8 +23,8 @@ use fleet::store::{
 use fleet::testing::database::TestDatabase;
 use fleet::testing::queue::LocalQueue;
 use fleet_cli::{Intake, Tally};
+use fleet_workers::OrderIntake;
 use fleet_workers::billing;
-use fleet_workers::orders::OrderIntake;
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 

@@ -8,7 +8,11 @@ pub mod orders;
 
 pub mod billing;
 
+mod intake;
+
 use fleet::store::{Migration, Migrations};
+
+pub use intake::OrderIntake;
 
 /// Returns the migrations of the domains' own tables.
 pub const fn migrations() -> Migrations {

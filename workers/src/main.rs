@@ -4,13 +4,13 @@
 use std::process::ExitCode;
 
 use fleet_cli::App;
-use fleet_workers::{billing, migrations, orders};
+use fleet_workers::{OrderIntake, billing, migrations};
 
 fn main() -> ExitCode {
     App::new("fleet", env!("CARGO_PKG_VERSION"))
         .commit(env!("FLEET_COMMIT"))
         .migrations(migrations())
-        .intake(orders::OrderIntake::new())
+        .intake(OrderIntake::new())
         .consumer(billing::consumer())
         .main()
 }

@@ -31,7 +31,7 @@ const KNOWLEDGE: &[Knowledge] = &[
     Knowledge {
         is: |word| word.starts_with("aws_"),
         files: &["queue/sqs.rs", "queue/sqs/"],
-        instead: "speak to SQS through the trait in queue/; the AWS SDK is named in queue/sqs.rs only",
+        instead: "speak to SQS through the trait in queue/; the AWS SDK is named in queue/sqs/ only",
     },
     Knowledge {
         is: |word| word == "backoff",

@@ -12,9 +12,6 @@ mod sql;
 
 mod placing;
 
-mod intake;
-
 pub use event::{OrderCancelled, OrderMismatch, OrderPlaced, SOURCE};
-pub use intake::OrderIntake;
 pub use order::{ORDER_ID_CHARS_MAX, Order, OrderLine};
 pub use placing::place;

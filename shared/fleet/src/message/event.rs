@@ -122,9 +122,9 @@ fn push_member(body: &mut String, name: &str, json: &str) {
     body.push_str(json);
 }
 
-/// Writes U+FFFE, U+FFFF and DEL-free controls as JSON escapes.
+/// Writes U+FFFE and U+FFFF as JSON escapes.
 ///
-/// JSON strings hold them raw, SQS refuses them (`InvalidMessageContents`); in
+/// JSON strings may hold them raw, SQS refuses them (`InvalidMessageContents`); in
 /// valid JSON they occur only inside strings, where an escape means the same.
 fn escape_for_sqs(body: String) -> String {
     let refused = |c: char| matches!(c, '\u{FFFE}' | '\u{FFFF}');

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::envelope::DecodeError;
+use super::error::DecodeError;
 use super::key::EventKey;
 
 /// What an opened body says.

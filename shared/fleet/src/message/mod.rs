@@ -2,17 +2,19 @@
 //!
 //! Nothing in this room talks to anybody; it turns bytes into types and back.
 
-mod attributes;
-mod envelope;
-mod event;
-mod failure;
-mod formats;
 mod key;
+mod attributes;
+mod failure;
 mod sent;
+mod event;
+mod error;
+mod formats;
+mod envelope;
 
 pub use attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
 pub(crate) use envelope::decode_data;
-pub use envelope::{DecodeError, Envelope, RawEnvelope};
+pub use envelope::{Envelope, RawEnvelope};
+pub use error::DecodeError;
 pub use event::{Event, NewEvent};
 pub use failure::{Failure, FailureClass};
 pub use key::{EventKey, KEY_PART_BYTES_MAX};

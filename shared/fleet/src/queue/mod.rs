@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** `sqs` is the only file that names the AWS SDK.
 
-mod batch;
 mod error;
+mod batch;
 mod sqs;
 
 use std::collections::BTreeMap;

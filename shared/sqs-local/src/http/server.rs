@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::exchange::{caller, exchange};
 use crate::account::{Caller, Sqs};
@@ -36,7 +36,8 @@ pub struct Options {
 pub struct Server {
     addr: SocketAddr,
     stop: watch::Sender<()>,
-    accepting: JoinHandle<()>,
+    /// The one task that accepts; it ends with the server.
+    accepting: JoinSet<()>,
 }
 
 impl Server {
@@ -65,7 +66,8 @@ impl Server {
             options,
             host: addr.to_string(),
         });
-        let accepting = tokio::spawn(accept(listener, shared, stopped));
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, shared, stopped));
         Ok(Self {
             addr,
             stop,
@@ -87,14 +89,14 @@ impl Server {
     pub async fn shutdown(mut self) {
         self.stop.send_replace(());
         // It only fails if it panicked, and then it has ended.
-        let _ended = (&mut self.accepting).await;
+        let _ended = self.accepting.join_next().await;
     }
 }
 
 impl Drop for Server {
     /// Ends the server and its connections at once.
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.abort_all();
     }
 }
 

@@ -50,9 +50,18 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn measure() -> Outcome<()> {
-    let mut report = Report::default();
     println!("measuring; keep the machine quiet ({ROUNDS} rounds, medians)");
+    let mut report = Report::default();
+    measure_server(&mut report).await?;
+    measure_runtime(&mut report).await?;
+    if let Some(megabytes) = server::binary_megabytes("fleet")? {
+        report.line("release binary `fleet`", megabytes, "MB", 18.0);
+    }
+    report.print();
+    Ok(())
+}
 
+async fn measure_server(report: &mut Report) -> Outcome<()> {
     let (mut short, mut long) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         short.push(backlog::cpu_micros_a_message(1_000).await?);
@@ -67,12 +76,15 @@ async fn measure() -> Outcome<()> {
     );
     report.line("sqs-local: the same at 200 k backlog", long, "µs", 6.0);
     report.line("sqs-local: 200 k against 1 k", long / short, "×", 1.2);
+    Ok(())
+}
 
+async fn measure_runtime(report: &mut Report) -> Outcome<()> {
     let database = noop::Database::start().await?;
-    let (mut bare_cpu, mut silent, mut logging) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bare, mut silent, mut logging) = (Vec::new(), Vec::new(), Vec::new());
     let (mut memory, mut starts) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare_cpu.push(bare::measure().await?);
+        bare.push(bare::measure().await?);
         let quiet = noop::measure(&database, "none").await?;
         let loud = noop::measure(&database, "all").await?;
         silent.push(quiet.cpu_micros);
@@ -80,32 +92,15 @@ async fn measure() -> Outcome<()> {
         memory.push(quiet.rss_mib.max(loud.rss_mib));
         starts.push(quiet.start_millis);
     }
-    let bare_cpu = report::median(bare_cpu);
-    let silent = report::median(silent);
-    let logging = report::median(logging);
-    report.note("bare SDK loop: CPU a message", bare_cpu, "µs");
-    report.note(
-        "no-op handler: CPU a message, LOG_SUCCESS=none",
-        silent,
-        "µs",
-    );
-    report.note(
-        "no-op handler: CPU a message, LOG_SUCCESS=all",
-        logging,
-        "µs",
-    );
-    report.line(
-        "no-op handler against the bare loop, LOG_SUCCESS=none",
-        silent / bare_cpu,
-        "×",
-        1.7,
-    );
-    report.line(
-        "no-op handler against the bare loop, LOG_SUCCESS=all",
-        logging / bare_cpu,
-        "×",
-        1.7,
-    );
+    let bare = report::median(bare);
+    report.note("bare SDK loop: CPU a message", bare, "µs");
+    for (log_success, cpu) in [("none", silent), ("all", logging)] {
+        let cpu = report::median(cpu);
+        let what = format!("no-op handler: CPU a message, LOG_SUCCESS={log_success}");
+        report.note(&what, cpu, "µs");
+        let what = format!("no-op handler against the bare loop, LOG_SUCCESS={log_success}");
+        report.line(&what, cpu / bare, "×", 1.7);
+    }
     report.line(
         "no-op handler: peak resident memory",
         report::median(memory),
@@ -118,9 +113,5 @@ async fn measure() -> Outcome<()> {
         "ms",
         100.0,
     );
-    if let Some(mib) = server::binary_mib("fleet")? {
-        report.line("release binary `fleet`", mib, "MB", 18.0);
-    }
-    report.print();
     Ok(())
 }

@@ -5,7 +5,7 @@ pub(crate) struct Report {
 }
 
 struct Line {
-    what: &'static str,
+    what: String,
     figure: f64,
     unit: &'static str,
     limit: Option<f64>,
@@ -13,9 +13,9 @@ struct Line {
 
 impl Report {
     /// Adds a figure that has a goal.
-    pub(crate) fn line(&mut self, what: &'static str, figure: f64, unit: &'static str, limit: f64) {
+    pub(crate) fn line(&mut self, what: &str, figure: f64, unit: &'static str, limit: f64) {
         self.lines.push(Line {
-            what,
+            what: what.to_owned(),
             figure,
             unit,
             limit: Some(limit),
@@ -23,9 +23,9 @@ impl Report {
     }
 
     /// Adds a figure that is only told.
-    pub(crate) fn note(&mut self, what: &'static str, figure: f64, unit: &'static str) {
+    pub(crate) fn note(&mut self, what: &str, figure: f64, unit: &'static str) {
         self.lines.push(Line {
-            what,
+            what: what.to_owned(),
             figure,
             unit,
             limit: None,

@@ -114,7 +114,7 @@ pub(crate) fn sibling(name: &str) -> Outcome<PathBuf> {
 }
 
 /// Returns the size of a binary in millions of bytes, if it was built.
-pub(crate) fn binary_mib(name: &str) -> Outcome<Option<f64>> {
+pub(crate) fn binary_megabytes(name: &str) -> Outcome<Option<f64>> {
     let Ok(path) = sibling(name) else {
         return Ok(None);
     };

@@ -2,8 +2,7 @@ use async_trait::async_trait;
 use fleet::store::{PostgresStore, StoreError};
 use fleet_cli::{Intake, Placement, Tally};
 
-use super::placing::place;
-use crate::billing;
+use crate::{billing, orders};
 
 /// The front door: orders go in, and what billing made of them is counted.
 ///
@@ -29,7 +28,7 @@ impl Intake for OrderIntake {
         store: &PostgresStore,
         lines: &[&str],
     ) -> Result<Vec<Placement>, StoreError> {
-        place(store, lines).await
+        orders::place(store, lines).await
     }
 
     async fn results(&self, store: &PostgresStore) -> Result<Vec<Tally>, StoreError> {
