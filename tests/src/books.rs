@@ -145,3 +145,12 @@ pub fn order(id: &str, quantity: u64) -> Value {
         }],
     })
 }
+
+/// Wraps an order in the envelope that its event travels in.
+pub fn placed(order: &Value) -> String {
+    json!({
+        "specversion": "1.0", "id": order["order_id"], "source": "/fleet/orders",
+        "type": "order.placed", "time": "2010-12-01T08:26:00Z", "data": order,
+    })
+    .to_string()
+}

@@ -14,6 +14,8 @@ pub mod process;
 
 pub mod probe;
 
+pub mod gate;
+
 pub mod mailbox;
 
 pub mod books;

@@ -7,6 +7,7 @@ use sqs_local::{DeleteQueue, Sqs};
 use tokio::process::Command;
 
 use crate::books::Books;
+use crate::gate::Gate;
 use crate::mailbox::Mailbox;
 use crate::probe::Probe;
 use crate::process::{Ended, Process};
@@ -92,6 +93,25 @@ impl Site {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Puts a closed gate in front of the database.
+    pub async fn gate_database(&mut self) -> Gate {
+        let url = self.books.url().to_owned();
+        let (_, rest) = url.rsplit_once('@').expect("it has a password");
+        let (host, _) = rest.split_once('/').expect("it names a database");
+        let gate = Gate::closed(host.parse().expect("it is an IP address")).await;
+        let gated = url.replace(host, &gate.addr().to_string());
+        self.env.insert("DATABASE_URL".to_owned(), gated);
+        gate
+    }
+
+    /// Puts a closed gate in front of SQS.
+    pub async fn gate_queues(&mut self) -> Gate {
+        let gate = Gate::closed(self.server.addr()).await;
+        let url = format!("http://{}", gate.addr());
+        self.env.insert("AWS_ENDPOINT_URL_SQS".to_owned(), url);
+        gate
     }
 
     /// Makes the command line of a `fleet` that works here.

@@ -107,7 +107,13 @@ async fn lines_that_are_wrong_are_named_and_not_sent() {
     lines.push(huge.to_string().into_bytes());
     let input = lines.join(&b'\n');
     let ended = site.run_with_input(&PLACED, &input).await.with_code(3);
-    for line in ["-:2: ", "-:4: ", "-:5: ", "-:7: ", "-:8: "] {
+    for line in [
+        "stdin:2: ",
+        "stdin:4: ",
+        "stdin:5: ",
+        "stdin:7: ",
+        "stdin:8: ",
+    ] {
         let named = ended.stderr.lines().any(|said| said.starts_with(line));
         assert!(named, "{line}\n{}", ended.stderr);
     }
@@ -129,7 +135,7 @@ async fn an_id_that_is_missing_is_named_with_its_line() {
         .await
         .with_code(1);
     assert!(
-        ended.stderr.contains("-:1: has no field number"),
+        ended.stderr.contains("stdin:1: has no field number"),
         "{}",
         ended.stderr
     );
@@ -143,7 +149,7 @@ async fn nothing_that_can_be_sent_is_a_failure() {
         .run_with_input(&PLACED, b"no JSON\n")
         .await
         .with_code(1);
-    assert!(ended.stderr.contains("-:1: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stdin:1: "), "{}", ended.stderr);
     assert_eq!(site.queue.counts().await, Counts::NONE);
 }
 

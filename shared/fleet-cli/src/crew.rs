@@ -11,8 +11,9 @@ use fleet::queue::{
 };
 use fleet::service::config::{ConsumerConfig, ServiceConfig, consumer_prefix};
 use fleet::service::retry::Backoff;
-use fleet::store::{Migrations, PostgresStore};
+use fleet::store::PostgresStore;
 
+use crate::app::App;
 use crate::exit::Exit;
 use crate::host::Host;
 use crate::settings::Settings;
@@ -46,13 +47,52 @@ pub(crate) async fn recruit_all(
     site: &Site<'_>,
 ) -> Result<Vec<Worker>, Exit> {
     let mut workers = Vec::new();
+    let mut refusals = Refusals::default();
     for (consumer, config) in consumers.into_iter().zip(&site.settings.consumers) {
-        match recruit(consumer, config, site).await? {
-            Some(worker) => workers.push(worker),
-            None => break,
+        match refusals.note(recruit(consumer, config, site).await)? {
+            Some(Some(worker)) => workers.push(worker),
+            Some(None) => break,
+            None => {}
         }
     }
+    refusals.report()?;
     Ok(workers)
+}
+
+/// Finds the queues of all consumers, for a process that only sends to them.
+pub(crate) async fn find_all(site: &Site<'_>) -> Result<(), Exit> {
+    let mut refusals = Refusals::default();
+    for config in &site.settings.consumers {
+        let url = config.queue_url.as_str();
+        let queue = site.sqs.queue(url, ClientOptions::calling());
+        refusals.note(find(config, site.sqs, &queue, site.host).await)?;
+    }
+    refusals.report()
+}
+
+/// What is wrong with the queues of one start, for one report.
+#[derive(Default)]
+struct Refusals(Vec<String>);
+
+impl Refusals {
+    /// Keeps a refusal for the report; every other end is passed on.
+    fn note<T>(&mut self, found: Result<T, Exit>) -> Result<Option<T>, Exit> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Exit::Refused(error)) => {
+                self.0.push(format!("{error:#}"));
+                Ok(None)
+            }
+            Err(exit) => Err(exit),
+        }
+    }
+
+    fn report(self) -> Result<(), Exit> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(Exit::refused(self.0.join("\n"))),
+        }
+    }
 }
 
 /// Puts the worker of a consumer together, once its queues are found and fit.
@@ -145,9 +185,9 @@ enum LookUp {
 async fn look_up(variable: &str, sqs: &Sqs, queue: &dyn Queue) -> Result<Found, LookUp> {
     let classify = |what: String| {
         move |error: QueueError| match error.kind {
-            QueueErrorKind::NoSuchQueue => {
-                LookUp::Hopeless(anyhow!("{variable}: {what} does not exist"))
-            }
+            QueueErrorKind::NoSuchQueue => LookUp::Hopeless(anyhow!(
+                "{variable}: {what} does not exist; create it, or name another"
+            )),
             QueueErrorKind::Refused => {
                 LookUp::Hopeless(anyhow::Error::new(error).context(format!("{variable}: {what}")))
             }
@@ -216,20 +256,21 @@ fn check(
 }
 
 /// Waits until the database has what this program needs; returns early when the shutdown begins.
-pub(crate) async fn await_schema(site: &Site<'_>, sets: &[Migrations]) {
+pub(crate) async fn await_schema(site: &Site<'_>, app: &App) {
     const CHECK: &str = "schema";
     let Site { store, host, .. } = site;
     let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, host.jitter.clone());
     loop {
-        let finding = match store.check_schema(sets).await {
+        let finding = match store.check_schema(&app.migrations).await {
             Ok(lacking) if lacking.is_empty() => {
                 host.health.set_check(CHECK, Ok(()));
                 return;
             }
             Ok(lacking) => format!(
-                "the database lacks {} migration(s), the first is {}; run `migrate`",
+                "the database lacks {} migration(s), the first is {}; run `{} migrate`",
                 lacking.len(),
-                lacking[0]
+                lacking[0],
+                app.name
             ),
             Err(error) => error.to_string(),
         };

@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use crate::output::escape_lines;
+
 /// How a command ends when it does not end well; each kind has its exit code.
 #[derive(Debug)]
 pub(crate) enum Exit {
@@ -9,12 +11,8 @@ pub(crate) enum Exit {
     Refused(anyhow::Error),
     /// Some of it is done and some is not: 3.
     Partly(anyhow::Error),
-    /// Somebody interrupted it: 130.
-    #[cfg_attr(
-        not(feature = "dev"),
-        expect(dead_code, reason = "only `dev` can be interrupted half-way")
-    )]
-    Interrupted,
+    /// Somebody interrupted it half-way: 130.
+    Interrupted(anyhow::Error),
 }
 
 impl Exit {
@@ -31,9 +29,10 @@ impl Exit {
             Self::Failed(error) => (1, error),
             Self::Refused(error) => (2, error),
             Self::Partly(error) => (3, error),
-            Self::Interrupted => return ExitCode::from(130),
+            Self::Interrupted(error) => (130, error),
         };
-        crate::output::note(&format!("{program}: {error:#}"));
+        let text = escape_lines(&format!("{program}: {error:#}"));
+        crate::output::note(text.trim_end());
         ExitCode::from(code)
     }
 }

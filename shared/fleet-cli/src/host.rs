@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use fleet::service::admin::AdminServer;
 use fleet::service::aside::Aside;
-use fleet::service::config::ServiceConfig;
+use fleet::service::config::{Problem, ServiceConfig};
 use fleet::service::health::Health;
 use fleet::service::metrics::{self, Recorder};
 use fleet::service::retry::Jitter;
@@ -58,6 +58,13 @@ impl Host {
             app.name
         );
         Ok(host)
+    }
+
+    /// Logs what is allowed but likely unintended.
+    pub(crate) fn warn(&self, warnings: &[Problem]) {
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Returns the runtime of the thread that no handler can block.

@@ -10,6 +10,8 @@ mod output;
 
 mod progress;
 
+mod lines;
+
 mod intake;
 
 mod settings;

@@ -6,12 +6,19 @@ use comfy_table::presets;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-/// Writes data to stdout.
+/// Writes data to stdout; a reader that has seen enough, such as `head`, is no error.
 ///
 /// # Errors
 ///
-/// The reader went away in the middle; its exit code says so.
+/// There is no room, or the device fails.
 pub(crate) fn data(text: &str) -> io::Result<()> {
+    match write(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {

@@ -2,7 +2,7 @@
 
 use fleet::Consumer;
 use fleet::service::config::{
-    AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, QueueUrl, Reader, ServiceConfig,
+    AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, QueueUrl, ServiceConfig,
     consumer_prefix, load,
 };
 
@@ -46,20 +46,31 @@ pub(crate) fn database(env: &dyn Env) -> Result<DatabaseConfig, Exit> {
         .ok_or_else(|| Exit::refused("DATABASE_URL: is not set"))
 }
 
-/// Reads the queues' URLs, for commands that need no database.
-pub(crate) fn queue_urls(env: &dyn Env, consumers: &[Consumer]) -> Result<Vec<QueueUrl>, Exit> {
+/// Reads the settings of the consumers, for commands that need no database.
+pub(crate) fn consumers(
+    env: &dyn Env,
+    consumers: &[Consumer],
+) -> Result<Vec<ConsumerConfig>, Exit> {
     let loaded = load(env, |reader| {
+        let service = ServiceConfig::read(reader);
         AwsConfig::read(reader);
         consumers
             .iter()
-            .filter_map(|consumer| queue_url(reader, consumer.name()))
+            .filter_map(|consumer| ConsumerConfig::read(reader, consumer.name(), &service))
             .collect()
     });
     Ok(loaded.map_err(Exit::refused)?.settings)
 }
 
-/// Reads the URL of one consumer's queue.
-pub(crate) fn queue_url(reader: &mut Reader<'_>, consumer: &str) -> Option<QueueUrl> {
-    let variable = format!("{}_QUEUE_URL", consumer_prefix(consumer));
-    reader.required(&variable, "the queue's URL", |_| Ok(()))
+/// Reads what sending needs: SQS, and the queue of a consumer if it goes to one.
+pub(crate) fn sending(
+    env: &dyn Env,
+    consumer: Option<&Consumer>,
+) -> Result<Option<QueueUrl>, Exit> {
+    let loaded = load(env, |reader| {
+        AwsConfig::read(reader);
+        let variable = format!("{}_QUEUE_URL", consumer_prefix(consumer?.name()));
+        reader.required(&variable, "the queue's URL", |_| Ok(()))
+    });
+    Ok(loaded.map_err(Exit::refused)?.settings)
 }

@@ -6,9 +6,10 @@ use fleet::consume::Progress;
 use fleet::queue::{ClientOptions, Queue, QueueAttributes, Sqs};
 use fleet::service::config::ConsumerConfig;
 use fleet::service::shutdown::Shutdown;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::exit::Exit;
+use crate::host::Host;
 
 /// Empty long polls in a row, each followed by counts of 0, that make a queue empty.
 ///
@@ -41,17 +42,48 @@ impl Watched {
     }
 }
 
+/// Gets ready within the time that a drain has.
+///
+/// # Errors
+///
+/// `Partly` when the time is over first, naming what is missing; and those of getting ready.
+///
+/// # Cancellation
+///
+/// At the deadline the preparation is dropped; nothing was received yet.
+pub(crate) async fn within<T>(
+    deadline: Option<Instant>,
+    host: &Host,
+    preparing: impl Future<Output = Result<T, Exit>>,
+) -> Result<T, Exit> {
+    let Some(deadline) = deadline else {
+        return preparing.await;
+    };
+    match timeout_at(deadline, preparing).await {
+        Ok(prepared) => prepared,
+        Err(_) => {
+            let failing = host.health.ready().checks.into_iter();
+            let failing: Vec<_> = failing
+                .filter_map(|(name, check)| Some(format!("{name}: {}", check.error?)))
+                .collect();
+            Err(Exit::Partly(anyhow!(
+                "not drained in time, since it was not ready: {}",
+                failing.join("; ")
+            )))
+        }
+    }
+}
+
 /// Waits until every queue is empty.
 ///
 /// # Errors
 ///
-/// `Partly` when the time is over first, naming what remains.
+/// `Partly` when the time is over first, `Interrupted` when somebody ends it; both name what remains.
 pub(crate) async fn until_empty(
     watched: &[Watched],
-    limit: Option<Duration>,
+    deadline: Option<Instant>,
     shutdown: &Shutdown,
 ) -> Result<(), Exit> {
-    let deadline = limit.map(|limit| Instant::now() + limit);
     let mut states: Vec<Emptiness> = watched.iter().map(|_| Emptiness::default()).collect();
     loop {
         for (watched, state) in watched.iter().zip(&mut states) {
@@ -72,7 +104,10 @@ pub(crate) async fn until_empty(
         tokio::select! {
             biased;
             () = shutdown.stop_receiving.cancelled() => {
-                return Err(Exit::Partly(anyhow!("stopped before the queues were empty: {}", remains(watched).await)));
+                return Err(Exit::Interrupted(anyhow!(
+                    "interrupted before the queues were empty: {}",
+                    remains(watched).await
+                )));
             }
             () = sleep(LOOK_PERIOD) => {}
         }

@@ -1,12 +1,10 @@
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use fleet::message::{BODY_BYTES_MAX, EventKey, NewEvent, Outgoing};
 use fleet::queue::{self, ClientOptions, Queue, QueueError, QueueErrorKind, Sqs};
-use fleet::service::config::{AwsConfig, Env, load};
+use fleet::service::config::Env;
 use fleet::service::retry::{Backoff, Jitter};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -18,6 +16,7 @@ use crate::app::App;
 use crate::cli::Enqueue;
 use crate::exit::Exit;
 use crate::host::runtime;
+use crate::lines::Lines;
 use crate::progress::Bar;
 use crate::{output, settings};
 
@@ -43,14 +42,21 @@ struct Line {
     message: Outgoing,
 }
 
+/// What became of one line that was tried.
+type Sent = Result<(), String>;
+
+/// The queue is not there, or not any more.
+struct NoQueue;
+
 /// Sends JSON lines to a queue, one event a line.
 pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Exit> {
-    load(env, AwsConfig::read).map_err(Exit::refused)?;
-    let url = configured_url(app, args, env)?;
+    let consumer = app.consumers.iter().find(|c| c.name() == args.queue);
+    let configured = settings::sending(env, consumer)?;
     let summary = runtime()?.block_on(async {
         let sqs = Sqs::connect().await;
-        let url = match url {
-            Some(url) => url,
+        let url = match configured {
+            Some(url) => url.as_str().to_owned(),
+            None if args.queue.contains("://") => args.queue.clone(),
             None => look_up(&sqs, &args.queue).await?,
         };
         let queue = sqs.queue(&url, ClientOptions::calling());
@@ -74,30 +80,16 @@ pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Ex
     }
     match summary {
         Summary { not_sent: 0, .. } => Ok(()),
-        Summary { sent: 0, .. } => Err(anyhow!("nothing was sent").into()),
+        Summary { sent: 0, .. } => Err(anyhow!("nothing was sent to {}", args.queue).into()),
         Summary { .. } => Err(Exit::Partly(anyhow!("some lines were not sent"))),
     }
-}
-
-/// Returns the URL of a queue that is a consumer's or given as a URL.
-fn configured_url(app: &App, args: &Enqueue, env: &dyn Env) -> Result<Option<String>, Exit> {
-    if args.queue.contains("://") {
-        return Ok(Some(args.queue.clone()));
-    }
-    let Some(consumer) = app.consumers.iter().find(|c| c.name() == args.queue) else {
-        return Ok(None);
-    };
-    let loaded = load(env, |reader| settings::queue_url(reader, consumer.name()));
-    Ok(loaded
-        .map_err(Exit::refused)?
-        .settings
-        .map(|url| url.as_str().to_owned()))
 }
 
 async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
     sqs.url_of(name).await.map_err(|error| match error.kind {
         QueueErrorKind::NoSuchQueue => Exit::refused(format!(
-            "{name} is no consumer of this program and no queue of this account"
+            "{name} is no consumer of this program and no queue of this account; `queues` lists \
+             the consumers' queues"
         )),
         _ => Exit::Failed(anyhow::Error::new(error).context(format!("queue {name}"))),
     })
@@ -121,50 +113,39 @@ impl Sender<'_> {
             &self.args.files[..]
         };
         for path in files {
-            let opened: io::Result<Box<dyn BufRead>> = match path.to_str() {
-                Some("-") => Ok(Box::new(BufReader::new(io::stdin()))),
-                _ => File::open(path).map(|file| Box::new(BufReader::new(file)) as _),
-            };
-            let read = match opened {
-                Ok(lines) => self.send_lines(&path.display().to_string(), lines).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = read {
-                self.refuse(
-                    &path.display().to_string(),
-                    &format!("cannot be read: {error}"),
-                );
+            match Lines::open(path) {
+                Ok(lines) => self.send_lines(lines).await?,
+                Err(error) => {
+                    let name = path.display().to_string();
+                    self.refuse(&name, &format!("cannot be read: {error}"));
+                }
             }
         }
         self.bar.finish();
         Ok(())
     }
 
-    async fn send_lines(&mut self, name: &str, lines: Box<dyn BufRead>) -> io::Result<()> {
+    async fn send_lines(&mut self, lines: Lines) -> Result<(), Exit> {
+        let name = lines.name.clone();
         let mut ready = Vec::new();
-        for (index, line) in lines.split(b'\n').enumerate() {
-            let place = format!("{name}:{}", index + 1);
-            let line = line?;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match self.message(&line) {
+        for (number, line) in lines {
+            let place = format!("{name}:{number}");
+            let message = line
+                .map_err(|error| error.to_string())
+                .and_then(|line| self.message(line.trim()));
+            match message {
                 Ok(message) => ready.push(Line { place, message }),
                 Err(problem) => self.refuse(&place, &problem),
             }
             if ready.len() == LINES_MAX {
-                self.send(std::mem::take(&mut ready)).await;
+                self.send(std::mem::take(&mut ready)).await?;
             }
         }
-        self.send(ready).await;
-        Ok(())
+        self.send(ready).await
     }
 
     /// Makes a message of a line, or says what is wrong with it.
-    fn message(&self, line: &[u8]) -> Result<Outgoing, String> {
-        let text = std::str::from_utf8(line)
-            .map_err(|_| "is not UTF-8".to_owned())?
-            .trim();
+    fn message(&self, text: &str) -> Result<Outgoing, String> {
         serde_json::from_str::<&RawValue>(text)
             .map_err(|error| format!("is not JSON (column {})", error.column()))?;
         let event_type = &self.args.event_type;
@@ -197,7 +178,8 @@ impl Sender<'_> {
         }
     }
 
-    async fn send(&mut self, lines: Vec<Line>) {
+    /// Sends lines; ends everything when there is no such queue.
+    async fn send(&mut self, lines: Vec<Line>) -> Result<(), Exit> {
         let (places, messages): (Vec<_>, Vec<_>) = lines
             .into_iter()
             .map(|line| (line.place, line.message))
@@ -206,8 +188,9 @@ impl Sender<'_> {
         let calls = batches
             .iter()
             .map(|batch| self.send_batch(&messages[batch.clone()]));
-        let answers: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
-        for (place, answer) in places.iter().zip(answers) {
+        let answers: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();
+        let answers = answers.map_err(|NoQueue| self.without_queue())?;
+        for (place, answer) in places.iter().zip(answers.into_iter().flatten()) {
             match answer {
                 Ok(()) => {
                     self.summary.sent += 1;
@@ -216,12 +199,24 @@ impl Sender<'_> {
                 Err(problem) => self.refuse(place, &problem),
             }
         }
+        Ok(())
+    }
+
+    fn without_queue(&self) -> Exit {
+        let text = format!(
+            "queue {} does not exist; create it, or name another",
+            self.queue.name()
+        );
+        match self.summary.sent {
+            0 => Exit::refused(text),
+            sent => Exit::Partly(anyhow!("{text} ({sent} were sent while it was there)")),
+        }
     }
 
     /// Sends one batch until each entry is taken, refused, or has failed too often.
-    async fn send_batch(&self, messages: &[Outgoing]) -> Vec<Result<(), String>> {
+    async fn send_batch(&self, messages: &[Outgoing]) -> Result<Vec<Sent>, NoQueue> {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.jitter.clone());
-        let mut answers: Vec<Result<(), String>> = vec![Err(String::new()); messages.len()];
+        let mut answers: Vec<Sent> = vec![Err(String::new()); messages.len()];
         let mut open: Vec<usize> = (0..messages.len()).collect();
         for attempt in 1..=TRIES_MAX {
             let batch: Vec<_> = open.iter().map(|index| messages[*index].clone()).collect();
@@ -237,6 +232,7 @@ impl Sender<'_> {
                         });
                     }
                 }
+                Err(error) if error.kind == QueueErrorKind::NoSuchQueue => return Err(NoQueue),
                 Err(error) => {
                     for index in &open {
                         answers[*index] = Err(format!("was not sent: {error}"));
@@ -253,7 +249,7 @@ impl Sender<'_> {
                 tokio::time::sleep(backoff.next()).await;
             }
         }
-        answers
+        Ok(answers)
     }
 
     fn refuse(&mut self, place: &str, problem: &str) {

@@ -36,10 +36,7 @@ pub(crate) fn migrate(app: &App, args: &Migrate, env: &dyn Env) -> Result<(), Ex
             false => store::migrate(url, &options, &app.migrations, &app.subscriptions()).await,
         }
     });
-    let steps = steps.map_err(|error| match error {
-        MigrateError::Newer { .. } | MigrateError::Changed(_) => Exit::Refused(error.into()),
-        error => Exit::Failed(error.into()),
-    })?;
+    let steps = steps.map_err(ended_by)?;
     let rows: Vec<Row> = steps.iter().map(|step| row(step, !args.plan)).collect();
     if args.json {
         output::json(&rows).context("cannot write")?;
@@ -54,6 +51,14 @@ pub(crate) fn migrate(app: &App, args: &Migrate, env: &dyn Env) -> Result<(), Ex
         (count, false) => format!("{count} applied"),
     });
     Ok(())
+}
+
+/// A database that this program must not touch is a refusal; all else may pass.
+pub(crate) fn ended_by(error: MigrateError) -> Exit {
+    match error {
+        MigrateError::Newer { .. } | MigrateError::Changed(_) => Exit::Refused(error.into()),
+        error => Exit::Failed(anyhow::Error::new(error).context("cannot migrate the database")),
+    }
 }
 
 fn row(step: &PlannedMigration, applied: bool) -> Row {

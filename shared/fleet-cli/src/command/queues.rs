@@ -1,6 +1,6 @@
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use fleet::queue::{ClientOptions, Queue as _, QueueError, Sqs};
-use fleet::service::config::{Env, QueueUrl};
+use fleet::service::config::{ConsumerConfig, Env};
 use serde::Serialize;
 
 use crate::app::App;
@@ -12,7 +12,7 @@ use crate::{output, settings};
 /// One queue and its dead-letter queue, at this moment.
 #[derive(Serialize)]
 struct Row {
-    consumer: &'static str,
+    consumer: String,
     queue: String,
     backlog: u64,
     in_flight: u64,
@@ -23,18 +23,22 @@ struct Row {
     visibility_timeout_secs: u64,
     retention_secs: u64,
     max_receive_count: Option<u32>,
+    concurrency: usize,
+    max_attempts: u32,
+    handler_timeout_secs: f64,
+    receive_wait_secs: f64,
 }
 
 /// Shows a row a queue; one that cannot be asked is named, and the others are shown.
 pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exit> {
-    let urls = settings::queue_urls(env, &app.consumers)?;
+    let consumers = settings::consumers(env, &app.consumers)?;
     let (rows, errors) = runtime()?.block_on(async {
         let sqs = Sqs::connect().await;
         let (mut rows, mut errors) = (Vec::new(), Vec::new());
-        for (consumer, url) in app.consumers.iter().zip(&urls) {
-            match ask(&sqs, consumer.name(), url).await {
+        for consumer in &consumers {
+            match ask(&sqs, consumer, &mut errors).await {
                 Ok(row) => rows.push(row),
-                Err(error) => errors.push((url.name().to_owned(), error)),
+                Err(error) => errors.push((consumer.queue_url.name().to_owned(), error)),
             }
         }
         (rows, errors)
@@ -46,35 +50,33 @@ pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exi
     }
     .context("cannot write")?;
     for (queue, error) in &errors {
-        output::note(&format!("{queue}: {error}"));
+        output::note(&output::escape(format!("queue {queue}: {error}")));
     }
-    match (rows.is_empty(), errors.into_iter().next()) {
-        (_, None) => Ok(()),
-        (true, Some((queue, error))) => Err(anyhow::Error::new(error)
-            .context(format!("no queue could be asked, first {queue}"))
-            .into()),
-        (false, Some(_)) => Err(Exit::Partly(anyhow::anyhow!(
-            "some queues could not be asked"
-        ))),
+    match (rows.is_empty(), errors.is_empty()) {
+        (_, true) => Ok(()),
+        (true, false) => Err(anyhow!("no queue could be asked").into()),
+        (false, false) => Err(Exit::Partly(anyhow!("some queues could not be asked"))),
     }
 }
 
-async fn ask(sqs: &Sqs, consumer: &'static str, url: &QueueUrl) -> Result<Row, QueueError> {
-    let queue = sqs.queue(url.as_str(), ClientOptions::calling());
+/// Asks for a queue; a dead-letter queue that cannot be asked goes to the errors.
+async fn ask(
+    sqs: &Sqs,
+    consumer: &ConsumerConfig,
+    errors: &mut Vec<(String, QueueError)>,
+) -> Result<Row, QueueError> {
+    let url = consumer.queue_url.as_str();
+    let queue = sqs.queue(url, ClientOptions::calling());
     let attributes = queue.attributes().await?;
-    let dead_letters = match &attributes.dead_letter_queue {
-        None => None,
-        Some(name) => {
-            let url = sqs.url_of(name).await?;
-            let dead = sqs
-                .queue(&url, ClientOptions::calling())
-                .attributes()
-                .await?;
-            Some(dead.visible + dead.in_flight)
+    let mut dead_letters = None;
+    if let Some(name) = &attributes.dead_letter_queue {
+        match depth(sqs, name).await {
+            Ok(depth) => dead_letters = Some(depth),
+            Err(error) => errors.push((name.clone(), error)),
         }
-    };
+    }
     Ok(Row {
-        consumer,
+        consumer: consumer.name.clone(),
         queue: queue.name().to_owned(),
         backlog: attributes.visible,
         in_flight: attributes.in_flight,
@@ -84,11 +86,23 @@ async fn ask(sqs: &Sqs, consumer: &'static str, url: &QueueUrl) -> Result<Row, Q
         retention_secs: attributes.retention.as_secs(),
         max_receive_count: attributes.max_receive_count,
         dead_letter_queue: attributes.dead_letter_queue,
+        concurrency: consumer.concurrency,
+        max_attempts: consumer.max_attempts,
+        handler_timeout_secs: consumer.handler_timeout.as_secs_f64(),
+        receive_wait_secs: consumer.receive_wait.as_secs_f64(),
     })
 }
 
+/// Counts what a dead-letter queue holds.
+async fn depth(sqs: &Sqs, name: &str) -> Result<u64, QueueError> {
+    let url = sqs.url_of(name).await?;
+    let queue = sqs.queue(&url, ClientOptions::calling());
+    let counts = queue.attributes().await?;
+    Ok(counts.visible + counts.in_flight)
+}
+
 fn table(rows: &[Row]) -> String {
-    const HEADINGS: [&str; 9] = [
+    const HEADINGS: [&str; 12] = [
         "CONSUMER",
         "QUEUE",
         "BACKLOG",
@@ -98,11 +112,14 @@ fn table(rows: &[Row]) -> String {
         "VISIBILITY",
         "RETENTION",
         "MAX RECEIVES",
+        "CONCURRENCY",
+        "ATTEMPTS",
+        "TIMEOUT",
     ];
     let dash = || "-".to_owned();
     let cells = rows.iter().map(|row| {
         vec![
-            row.consumer.to_owned(),
+            row.consumer.clone(),
             row.queue.clone(),
             row.backlog.to_string(),
             row.in_flight.to_string(),
@@ -113,6 +130,9 @@ fn table(rows: &[Row]) -> String {
             format!("{} d", row.retention_secs / 86_400),
             row.max_receive_count
                 .map_or_else(dash, |count| count.to_string()),
+            row.concurrency.to_string(),
+            row.max_attempts.to_string(),
+            format!("{} s", row.handler_timeout_secs),
         ]
     });
     output::table(&HEADINGS, cells.collect())

@@ -16,10 +16,12 @@ use crate::settings;
 /// Publishes the outbox until SIGTERM.
 pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
     let consumers: Vec<&Consumer> = app.consumers.iter().collect();
-    let Loaded { settings, .. } = settings::serving(env, &consumers)?;
-    let host = Host::start(&app, &settings.service)?;
+    let Loaded { settings, report } = settings::serving(env, &consumers)?;
     let store = connect(&settings)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let host = Host::start(&app, &settings.service)?;
+    host.warn(&report.warnings);
+    runtime.block_on(async {
         let sqs = Sqs::connect().await;
         let site = Site {
             settings: &settings,
@@ -27,12 +29,18 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
             store: &store,
             host: &host,
         };
-        crew::await_schema(&site, &app.migrations).await;
-        host.health.set_started();
-        publish(&site).await;
+        let ended = serve(&app, &site).await;
         store.close().await;
         host.stop().await;
-    });
+        ended
+    })
+}
+
+async fn serve(app: &App, site: &Site<'_>) -> Result<(), Exit> {
+    crew::find_all(site).await?;
+    crew::await_schema(site, app).await;
+    site.host.health.set_started();
+    publish(site).await;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use fleet::queue::Sqs;
 use fleet::service::config::{Env, Loaded};
 use fleet::store::{PostgresOptions, PostgresStore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::drain::{self, Watched};
 use crate::app::App;
@@ -19,12 +20,11 @@ pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
     let consumers = choose(&mut app, &args.consumers)?;
     let Loaded { settings, report } =
         settings::serving(env, &consumers.iter().collect::<Vec<_>>())?;
-    let host = Host::start(&app, &settings.service)?;
-    for warning in &report.warnings {
-        tracing::warn!("{warning}");
-    }
     let store = connect(&settings)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let host = Host::start(&app, &settings.service)?;
+    host.warn(&report.warnings);
+    runtime.block_on(async {
         let sqs = Sqs::connect().await;
         let site = Site {
             settings: &settings,
@@ -61,8 +61,14 @@ async fn serve(
     site: &Site<'_>,
     args: &Run,
 ) -> Result<(), Exit> {
-    let workers = crew::recruit_all(consumers, site).await?;
-    crew::await_schema(site, &app.migrations).await;
+    let deadline = args.timeout.map(|limit| Instant::now() + limit);
+    // Boxed: it holds a call of the SDK, and only for a moment.
+    let preparing = Box::pin(async {
+        let workers = crew::recruit_all(consumers, site).await?;
+        crew::await_schema(site, app).await;
+        Ok(workers)
+    });
+    let workers = drain::within(deadline, site.host, preparing).await?;
     let watched: Vec<_> = workers
         .iter()
         .zip(&site.settings.consumers)
@@ -71,7 +77,7 @@ async fn serve(
     let mut working = start(workers, site.host);
     site.host.health.set_started();
     let drained = if args.drain {
-        let drained = drain::until_empty(&watched, args.timeout, &site.host.shutdown).await;
+        let drained = drain::until_empty(&watched, deadline, &site.host.shutdown).await;
         site.host.shutdown.request();
         drained
     } else {

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use fleet::queue::Sqs;
 use fleet::service::config::Env;
@@ -7,6 +5,7 @@ use fleet::testing::cluster::{Cluster, Durability};
 use sqs_local::http::Server;
 
 use super::migrate;
+use super::overlay::{Addresses, given_database};
 use crate::app::App;
 use crate::exit::Exit;
 
@@ -19,15 +18,13 @@ const DEAD_LETTER_RETENTION_SECS: u32 = 14 * 86_400;
 pub(super) struct Embedded {
     server: Server,
     cluster: Option<Cluster>,
-    database_url: String,
-    queue_urls: BTreeMap<&'static str, String>,
+    addresses: Addresses,
 }
 
 impl Embedded {
     /// Starts what is needed, migrates the database, and makes the queues.
-    pub(super) async fn start(app: &App, env: &dyn Env) -> Result<Self, Exit> {
-        let given = env.get("DATABASE_URL").filter(|url| !url.trim().is_empty());
-        let (cluster, database_url) = match given {
+    pub(super) async fn start(app: &App, env: &dyn Env, schema: &str) -> Result<Self, Exit> {
+        let (cluster, database_url) = match given_database(env) {
             Some(url) => (None, url),
             None => {
                 let cluster = Cluster::start_with(Durability::Durable)
@@ -37,37 +34,27 @@ impl Embedded {
                 (Some(cluster), url)
             }
         };
-        let schema = env.get("FLEET_SCHEMA").filter(|name| !name.is_empty());
-        migrate(app, &database_url, schema.as_deref().unwrap_or("fleet")).await?;
+        migrate(app, &database_url, schema).await?;
         let server = serve(env).await?;
-        let mut queue_urls = BTreeMap::new();
-        let sqs = Sqs::local(&server.url());
+        let addresses = Addresses {
+            database_url,
+            has_given_database: cluster.is_none(),
+            endpoint: server.url(),
+        };
+        let sqs = Sqs::local(&addresses.endpoint);
         for consumer in &app.consumers {
-            queue_urls.insert(consumer.name(), create_queues(&sqs, consumer.name()).await?);
+            create_queues(&sqs, consumer.name()).await?;
         }
         Ok(Self {
             server,
             cluster,
-            database_url,
-            queue_urls,
+            addresses,
         })
     }
 
-    pub(super) fn endpoint(&self) -> String {
-        self.server.url()
-    }
-
-    pub(super) fn database_url(&self) -> &str {
-        &self.database_url
-    }
-
-    /// Tells whether the database outlives this process.
-    pub(super) fn has_given_database(&self) -> bool {
-        self.cluster.is_none()
-    }
-
-    pub(super) fn queue_url(&self, consumer: &str) -> String {
-        self.queue_urls.get(consumer).cloned().unwrap_or_default()
+    /// Returns where everything is.
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Ends what was started.
@@ -93,12 +80,15 @@ async fn serve(env: &dyn Env) -> Result<Server, Exit> {
     let authority = authority.split('/').next().unwrap_or_default();
     let bound = Server::bind(authority, sqs_local::Sqs::default()).await;
     bound.map_err(|error| {
-        let text = format!("{variable}: cannot listen on {authority}");
+        let text = format!(
+            "{variable}: cannot listen on {authority}; name a free port, as in \
+             http://127.0.0.1:9324, or unset it"
+        );
         Exit::Refused(anyhow::Error::new(error).context(text))
     })
 }
 
-async fn create_queues(sqs: &Sqs, name: &str) -> Result<String, Exit> {
+async fn create_queues(sqs: &Sqs, name: &str) -> Result<(), Exit> {
     let dead = format!("{name}-dlq");
     let retention = [(
         "MessageRetentionPeriod",
@@ -115,6 +105,8 @@ async fn create_queues(sqs: &Sqs, name: &str) -> Result<String, Exit> {
         ("VisibilityTimeout", VISIBILITY_SECS.to_string()),
         ("RedrivePolicy", redrive.to_string()),
     ];
-    let url = sqs.create(name, &attributes).await;
-    Ok(url.with_context(|| format!("cannot create queue {name}"))?)
+    sqs.create(name, &attributes)
+        .await
+        .with_context(|| format!("cannot create queue {name}"))?;
+    Ok(())
 }

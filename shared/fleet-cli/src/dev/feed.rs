@@ -1,6 +1,3 @@
-use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +10,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::exit::Exit;
 use crate::intake::{Intake, Placement};
+use crate::lines::{LineError, Lines};
 use crate::output;
 use crate::progress::Bar;
 
 /// Lines that are placed in one transaction.
 const CHUNK: usize = 100;
 
-/// Lines that were read and wait for their transaction.
-const LINES_WAITING: usize = 1_000;
+/// Lines that were read and wait for their transaction; each may be 1 MiB.
+const LINES_WAITING: usize = 100;
 
 /// How often the outbox is asked what is still open.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
@@ -30,12 +28,6 @@ const TELL_PERIOD: Duration = Duration::from_secs(5);
 
 /// The ceilings of the pauses while the database is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
-
-/// The lines of the input, opened and not read.
-pub(super) struct Lines {
-    name: String,
-    input: Box<dyn BufRead + Send>,
-}
 
 /// What became of the input at the door.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,49 +46,20 @@ pub(super) struct Feed<'a> {
     bar: Bar,
 }
 
-/// One line of the input, or the error that ended it.
-type Numbered = (u64, Result<String, String>);
+/// A line of the input with its number, or why there is none.
+type Numbered = (u64, Result<String, LineError>);
 
-impl Lines {
-    /// Opens a file; `-` is stdin.
-    pub(super) fn open(path: &Path) -> Result<Self, Exit> {
-        let name = path.display().to_string();
-        if name == "-" {
-            return Ok(Self {
-                name: "stdin".to_owned(),
-                input: Box::new(BufReader::new(stdin())),
-            });
-        }
-        let file = File::open(path)
-            .and_then(|file| match file.metadata()?.is_dir() {
-                true => Err(std::io::Error::other("is a directory")),
-                false => Ok(file),
-            })
-            .with_context(|| format!("{name} cannot be read"))
-            .map_err(Exit::Refused)?;
-        Ok(Self {
-            name,
-            input: Box::new(BufReader::new(file)),
-        })
-    }
-
-    /// Reads on a thread of its own: a person may be typing.
-    fn read(self) -> (String, mpsc::Receiver<Numbered>) {
-        let (sender, receiver) = mpsc::channel(LINES_WAITING);
-        std::thread::spawn(move || {
-            for (number, line) in (1..).zip(self.input.split(b'\n')) {
-                let line = match line {
-                    Ok(bytes) if bytes.trim_ascii().is_empty() => continue,
-                    Ok(bytes) => String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()),
-                    Err(error) => Err(format!("cannot be read: {error}")),
-                };
-                if sender.blocking_send((number, line)).is_err() {
-                    return;
-                }
+/// Reads on a thread of its own: a person may be typing.
+fn read_aside(lines: Lines) -> mpsc::Receiver<Numbered> {
+    let (sender, receiver) = mpsc::channel(LINES_WAITING);
+    std::thread::spawn(move || {
+        for line in lines {
+            if sender.blocking_send(line).is_err() {
+                return;
             }
-        });
-        (self.name, receiver)
-    }
+        }
+    });
+    receiver
 }
 
 impl<'a> Feed<'a> {
@@ -113,35 +76,47 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Places every line, and names those that are refused.
-    pub(super) async fn place(&self, intake: &dyn Intake, lines: Lines) -> Result<Read, Exit> {
-        let (name, mut lines) = lines.read();
-        let mut read = Read::default();
+    /// Places every line, and names those that are refused; says whether it came to the end.
+    pub(super) async fn place(
+        &self,
+        intake: &dyn Intake,
+        lines: Lines,
+    ) -> Result<(Read, bool), Exit> {
+        let name = lines.name.clone();
+        let mut lines = read_aside(lines);
+        let (mut read, mut is_whole) = (Read::default(), true);
         let mut chunk = Vec::with_capacity(CHUNK);
         while lines.recv_many(&mut chunk, CHUNK).await > 0 {
             let texts: Vec<&str> = chunk
                 .iter()
                 .filter_map(|(_, line)| line.as_deref().ok())
+                .map(str::trim)
                 .collect();
             let mut placements = self.place_chunk(intake, &texts).await?.into_iter();
             for (number, line) in &chunk {
-                read.read += 1;
                 let placement = match line {
                     Ok(_) => placements
                         .next()
                         .context("the intake left a line unanswered")?,
-                    Err(problem) => Placement::Refused {
+                    Err(LineError::Unfit(problem)) => Placement::Refused {
                         field: String::new(),
-                        reason: problem.clone(),
+                        reason: (*problem).to_owned(),
                     },
+                    Err(error @ LineError::Unreadable(_)) => {
+                        self.bar
+                            .note(&output::escape(format!("{name}:{number}: {error}")));
+                        is_whole = false;
+                        continue;
+                    }
                 };
+                read.read += 1;
                 self.count(&mut read, &name, *number, placement);
             }
             chunk.clear();
             self.bar
                 .tell(format!("{} read, {} placed", read.read, read.placed));
         }
-        Ok(read)
+        Ok((read, is_whole))
     }
 
     /// Waits until every event of the outbox is done or dead.

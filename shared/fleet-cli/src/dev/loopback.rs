@@ -14,16 +14,19 @@ const VARIABLES: [&str; 4] = [
 
 /// Refuses every address that is not on this machine: `dev` creates queues and migrates databases.
 pub(super) fn check(env: &dyn Env) -> Result<(), Exit> {
-    for variable in VARIABLES {
+    let is_foreign = |variable: &&str| {
         let value = env.get(variable).filter(|value| !value.trim().is_empty());
-        if value.is_some_and(|url| !is_local(&url)) {
-            return Err(Exit::refused(format!(
-                "{variable}: does not name a host on this machine, and `dev` touches no other; \
-                 unset it, or use 127.0.0.1"
-            )));
-        }
+        value.is_some_and(|url| !is_local(&url))
+    };
+    let foreign: Vec<_> = VARIABLES.into_iter().filter(is_foreign).collect();
+    if foreign.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(Exit::refused(format!(
+        "{}: does not name a host on this machine, and `dev` touches no other; unset it, or use \
+         127.0.0.1",
+        foreign.join(", ")
+    )))
 }
 
 /// Tells whether every host that a URL names is a loopback address.

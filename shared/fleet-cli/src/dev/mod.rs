@@ -10,12 +10,13 @@ mod feed;
 
 mod summary;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Arg, ArgMatches, Command, value_parser};
+use fleet::Consumer;
 use fleet::consume::{Progress, Worker};
 use fleet::queue::Sqs;
 use fleet::service::config::{Env, Loaded};
@@ -24,17 +25,18 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cli::Dev;
+use crate::command::migrate::ended_by;
 use crate::command::relay::publish;
 use crate::command::run;
 use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
-use crate::output;
-use crate::settings::{self, Settings};
+use crate::lines::Lines;
+use crate::{output, settings};
 
 use embedded::Embedded;
-use feed::{Feed, Lines};
-use overlay::Overlay;
+use feed::Feed;
+use overlay::{Addresses, Overlay};
 use summary::Summary;
 
 /// The name under which the input file is kept among the matches.
@@ -70,12 +72,20 @@ pub(crate) fn dev(
     input: Option<PathBuf>,
     env: &dyn Env,
 ) -> Result<(), Exit> {
+    // Before anything is started: what is wrong ends at once.
     loopback::check(env)?;
-    // Before anything is started: a wrong name ends at once.
-    let lines = input.map(|path| Lines::open(&path)).transpose()?;
+    let provisional = Overlay::new(
+        env,
+        &Addresses::provisional(env),
+        &app.consumers,
+        args.drain,
+    );
+    let consumers: Vec<_> = app.consumers.iter().collect();
+    let checked = settings::serving(&provisional, &consumers)?.settings;
+    let lines = input.map(|path| open(&path)).transpose()?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let embedded = Embedded::start(&app, env).await?;
+        let embedded = Embedded::start(&app, env, &checked.database.schema).await?;
         let ended = work(&mut app, &args, lines, &embedded, env).await;
         if tokio::time::timeout(STOP_PATIENCE, embedded.stop())
             .await
@@ -98,38 +108,50 @@ async fn work(
     env: &dyn Env,
 ) -> Result<(), Exit> {
     let consumers = std::mem::take(&mut app.consumers);
-    let overlay = Overlay::new(env, embedded, &consumers, args.drain);
-    let Loaded { settings, .. } =
+    let addresses = embedded.addresses();
+    let overlay = Overlay::new(env, addresses, &consumers, args.drain);
+    let Loaded { settings, report } =
         settings::serving(&overlay, &consumers.iter().collect::<Vec<_>>())?;
-    let host = Host::start(app, &settings.service)?;
     let store = run::connect(&settings)?;
-    if embedded.has_given_database() {
-        let again = store.send_again().await.context("DATABASE_URL")?;
-        tracing::info!(events = again, "events without an effect are sent again");
-    }
-    let sqs = Sqs::local(&embedded.endpoint());
+    let host = Host::start(app, &settings.service)?;
+    host.warn(&report.warnings);
+    let sqs = Sqs::local(&addresses.endpoint);
     let site = Site {
         settings: &settings,
         sqs: &sqs,
         store: &store,
         host: &host,
     };
-    let workers = crew::recruit_all(consumers, &site).await?;
-    let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
-    let mut working = run::start(workers, &host);
-    host.health.set_started();
-    if !args.drain {
-        announce(&settings, embedded, &host);
-    }
-    let ended = {
-        let following = follow(app, args, lines, &site, &progress);
-        // The relay ends when the shutdown begins, which the follower requests at its end.
-        let ((), ended) = tokio::join!(publish(&site), following);
-        ended
-    };
-    run::finish(&mut working).await?;
+    let ended = serve(app, args, consumers, lines, &site, addresses).await;
     store.close().await;
     host.stop().await;
+    ended
+}
+
+async fn serve(
+    app: &App,
+    args: &Dev,
+    consumers: Vec<Consumer>,
+    lines: Option<Lines>,
+    site: &Site<'_>,
+    addresses: &Addresses,
+) -> Result<(), Exit> {
+    let host = site.host;
+    if addresses.has_given_database {
+        let again = site.store.send_again().await.context("DATABASE_URL")?;
+        tracing::info!(events = again, "events without an effect are sent again");
+    }
+    let workers = crew::recruit_all(consumers, site).await?;
+    let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
+    let mut working = run::start(workers, host);
+    host.health.set_started();
+    if !args.drain {
+        announce(site, addresses);
+    }
+    let following = follow(app, args, lines, site, &progress);
+    // The relay ends when the shutdown begins, which the follower requests at its end.
+    let ((), ended) = tokio::join!(publish(site), following);
+    run::finish(&mut working).await?;
     ended
 }
 
@@ -146,9 +168,9 @@ async fn follow(
     let started = Instant::now();
     let followed = async {
         let feed = Feed::new(store, &host.jitter, progress);
-        let read = match (&app.intake, lines) {
+        let (read, is_whole) = match (&app.intake, lines) {
             (Some(intake), Some(lines)) => feed.place(intake.as_ref(), lines).await?,
-            _ => feed::Read::default(),
+            _ => (feed::Read::default(), true),
         };
         if !args.drain {
             // Everything stays up until Ctrl-C.
@@ -157,12 +179,17 @@ async fn follow(
         feed.until_settled(&read).await?;
         let summary = Summary::collect(app, store, read, progress, started.elapsed()).await?;
         summary.print(args.json).context("cannot write")?;
-        Ok(())
+        match is_whole {
+            true => Ok(()),
+            false => Err(Exit::Partly(anyhow!("the input was not read to its end"))),
+        }
     };
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => match args.drain {
-            true => Err(Exit::Interrupted),
+            true => Err(Exit::Interrupted(anyhow!(
+                "interrupted before everything was done"
+            ))),
             false => Ok(()),
         },
         ended = followed => ended,
@@ -172,16 +199,21 @@ async fn follow(
 }
 
 /// Prints where everything is.
-fn announce(settings: &Settings, embedded: &Embedded, host: &Host) {
+fn announce(site: &Site<'_>, addresses: &Addresses) {
+    // The password of a private cluster dies with it; one that was given is a secret.
+    let database = match addresses.has_given_database {
+        true => "as DATABASE_URL says".to_owned(),
+        false => addresses.database_url.clone(),
+    };
     let mut rows = vec![
-        vec!["SQS".to_owned(), embedded.endpoint()],
-        vec!["Postgres".to_owned(), embedded.database_url().to_owned()],
+        vec!["SQS".to_owned(), addresses.endpoint.clone()],
+        vec!["Postgres".to_owned(), database],
         vec![
             "probes, metrics".to_owned(),
-            format!("http://{}", host.admin_addr),
+            format!("http://{}", site.host.admin_addr),
         ],
     ];
-    for consumer in &settings.consumers {
+    for consumer in &site.settings.consumers {
         let name = format!("queue of {}", consumer.name);
         rows.push(vec![name, consumer.queue_url.as_str().to_owned()]);
     }
@@ -199,7 +231,12 @@ async fn migrate(app: &App, url: &str, schema: &str) -> Result<(), Exit> {
     store::migrate(url, &options, &app.migrations, &app.subscriptions())
         .await
         .map(drop)
-        .map_err(|error| {
-            Exit::Failed(anyhow::Error::new(error).context("cannot migrate the database"))
-        })
+        .map_err(ended_by)
+}
+
+/// Opens the input; a wrong name is a wrong command line.
+fn open(path: &Path) -> Result<Lines, Exit> {
+    Lines::open(path)
+        .with_context(|| format!("{} cannot be read", path.display()))
+        .map_err(Exit::Refused)
 }
