@@ -18,34 +18,27 @@ pub struct DeadLetterCopy {
 /// message. On FIFO queues the copy has a deduplication id of its own: that of
 /// the event would let SQS swallow a second death within five minutes.
 pub fn copy(message: &Message, failure: &Failure, fifo: bool) -> DeadLetterCopy {
-    let plain = Outgoing {
+    let without_detail = || Failure {
+        detail: None,
+        ..failure.clone()
+    };
+    let room = BODY_BYTES_MAX.saturating_sub(message.body.len());
+    let marked = [failure.clone(), without_detail()]
+        .into_iter()
+        .map(|failure| failure.fold(message.attributes.clone()))
+        .find(|attributes| attributes.size_bytes() <= room);
+    let carries_failure = marked.is_some();
+    let message = Outgoing {
         body: message.body.clone(),
-        attributes: message.attributes.clone(),
+        attributes: marked.unwrap_or_else(|| message.attributes.clone()),
         group_id: message.group_id.clone(),
         deduplication_id: fifo.then(|| format!("dl:{}", message.id)),
         trace_header: message.trace_header.clone(),
         delay: None,
     };
-    let without_detail = || Failure {
-        detail: None,
-        ..failure.clone()
-    };
-    for failure in [failure.clone(), without_detail()] {
-        let attributes = failure.fold(plain.attributes.clone());
-        let marked = Outgoing {
-            attributes,
-            ..plain.clone()
-        };
-        if marked.size_bytes() <= BODY_BYTES_MAX {
-            return DeadLetterCopy {
-                message: marked,
-                carries_failure: true,
-            };
-        }
-    }
     DeadLetterCopy {
-        message: plain,
-        carries_failure: false,
+        message,
+        carries_failure,
     }
 }
 
