@@ -2,11 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::message::Receipt;
-use crate::queue::{BATCH_ENTRIES_MAX, Entries, Queue, QueueError};
+use crate::queue::{BATCH_ENTRIES_MAX, Entries, EntryError, Queue, QueueError};
+use crate::service::health::Pulse;
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::{Backoff, Jitter};
 
@@ -22,6 +24,9 @@ pub(super) const QUEUED_MAX: usize = 1_000;
 
 /// The first and the longest pause before a failed acknowledgement is sent again.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
+
+/// How often the loop shows that it is alive when there is nothing to acknowledge.
+const TICK: Duration = Duration::from_secs(1);
 
 /// One message to acknowledge.
 #[derive(Debug)]
@@ -46,6 +51,21 @@ pub(super) struct Acknowledger {
     jitter: Jitter,
 }
 
+/// Acknowledgements that wait for company.
+#[derive(Default)]
+struct Waiting {
+    deletes: Batch<Receipt>,
+    shows: Batch<(Receipt, Duration)>,
+    flush_at: Option<Instant>,
+}
+
+/// What one request asks for, and until when each entry is worth asking for.
+#[derive(Debug)]
+struct Batch<T> {
+    entries: Vec<T>,
+    until: Vec<Instant>,
+}
+
 impl Acknowledger {
     pub(super) fn new(queue: Arc<dyn Queue>, metrics: ConsumerMetrics, jitter: Jitter) -> Self {
         Self {
@@ -55,129 +75,202 @@ impl Acknowledger {
         }
     }
 
-    /// Serves until every sender is gone, then sends what is left.
+    /// Serves until the work is over, then sends what is left.
     ///
     /// # Cancellation
     ///
     /// Dropping the future leaves acknowledgements unsent; their messages come
     /// back and are recognised as done.
-    pub(super) async fn run(self, mut acks: mpsc::Receiver<Ack>) {
-        let acknowledger = Arc::new(self);
+    pub(super) async fn run(
+        self: Arc<Self>,
+        acks: &mut mpsc::Receiver<Ack>,
+        pulse: &Pulse,
+        work_is_over: &CancellationToken,
+    ) {
         let mut calls = JoinSet::new();
-        let (mut deletes, mut shows) = (Vec::new(), Vec::new());
-        let mut flush_at = None;
+        let mut waiting = Waiting::default();
+        let mut arrived = Vec::with_capacity(BATCH_ENTRIES_MAX);
         loop {
+            pulse.tick();
             let may_call = calls.len() < CALLS_MAX;
+            let flush_at = waiting.flush_at;
+            // The deadline first: a busy channel must not put it off.
             tokio::select! {
                 biased;
-                ack = acks.recv(), if may_call => {
-                    let Some(ack) = ack else { break };
-                    acknowledger.metrics.acks.increment("requested");
-                    flush_at.get_or_insert_with(|| Instant::now() + LINGER);
-                    let batch = match ack.action {
-                        Action::Delete => &mut deletes,
-                        Action::Show(_) => &mut shows,
-                    };
-                    batch.push(ack);
-                    if batch.len() == BATCH_ENTRIES_MAX {
-                        calls.spawn(Arc::clone(&acknowledger).call(std::mem::take(batch)));
-                    }
-                }
                 () = until(flush_at), if may_call && flush_at.is_some() => {
-                    flush_at = None;
-                    for batch in [&mut deletes, &mut shows] {
-                        if !batch.is_empty() {
-                            calls.spawn(Arc::clone(&acknowledger).call(std::mem::take(batch)));
-                        }
-                    }
+                    self.flush(&mut waiting, &mut calls);
                 }
                 Some(ended) = calls.join_next(), if !calls.is_empty() => log_panic(ended),
-            }
-            if deletes.is_empty() && shows.is_empty() {
-                flush_at = None;
+                count = acks.recv_many(&mut arrived, BATCH_ENTRIES_MAX), if may_call => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.metrics.acks.add("requested", count as u64);
+                    for ack in arrived.drain(..) {
+                        self.join(ack, &mut waiting, &mut calls);
+                    }
+                }
+                () = work_is_over.cancelled(), if !acks.is_closed() => acks.close(),
+                () = sleep(TICK) => {}
             }
         }
-        for batch in [deletes, shows] {
-            if !batch.is_empty() {
-                calls.spawn(Arc::clone(&acknowledger).call(batch));
-            }
-        }
+        self.flush(&mut waiting, &mut calls);
         while let Some(ended) = calls.join_next().await {
             log_panic(ended);
         }
     }
 
-    /// Sends one batch until each entry is confirmed, refused, or too late.
-    async fn call(self: Arc<Self>, mut batch: Vec<Ack>) {
-        let mut backoff = Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1, self.jitter.clone());
-        loop {
-            let answer = self.send(&batch).await;
-            batch = self.unsettled(batch, &answer);
-            if batch.is_empty() {
-                return;
-            }
-            let pause = backoff.next();
-            let late = Instant::now() + pause;
-            batch.retain(|ack| {
-                let in_time = late < ack.until;
-                if !in_time {
-                    self.metrics.acks.increment("unconfirmed");
+    /// Lets an acknowledgement wait for company, and sends the batch that it fills.
+    fn join(self: &Arc<Self>, ack: Ack, waiting: &mut Waiting, calls: &mut JoinSet<()>) {
+        waiting
+            .flush_at
+            .get_or_insert_with(|| Instant::now() + LINGER);
+        match ack.action {
+            Action::Delete => {
+                if let Some(full) = waiting.deletes.push(ack.receipt, ack.until) {
+                    calls.spawn(Arc::clone(self).delete(full));
                 }
-                in_time
-            });
-            if let Err(error) = answer {
-                tracing::warn!(
-                    queue = self.queue.name(),
-                    error = &error as &dyn std::error::Error,
-                    "acknowledgements failed"
-                );
             }
-            if batch.is_empty() {
+            Action::Show(after) => {
+                if let Some(full) = waiting.shows.push((ack.receipt, after), ack.until) {
+                    calls.spawn(Arc::clone(self).show(full));
+                }
+            }
+        }
+        if waiting.is_empty() {
+            waiting.flush_at = None;
+        }
+    }
+
+    fn flush(self: &Arc<Self>, waiting: &mut Waiting, calls: &mut JoinSet<()>) {
+        let Waiting { deletes, shows, .. } = std::mem::take(waiting);
+        if !deletes.entries.is_empty() {
+            calls.spawn(Arc::clone(self).delete(deletes));
+        }
+        if !shows.entries.is_empty() {
+            calls.spawn(Arc::clone(self).show(shows));
+        }
+    }
+
+    /// Deletes until each entry is confirmed, refused, or too late.
+    async fn delete(self: Arc<Self>, mut batch: Batch<Receipt>) {
+        let mut pauses = self.pauses();
+        loop {
+            let answer = self.queue.delete(&batch.entries).await;
+            let Some(pause) = self.settle(&mut batch, answer, &mut pauses) else {
                 return;
-            }
+            };
             sleep(pause).await;
         }
     }
 
-    async fn send(&self, batch: &[Ack]) -> Result<Entries<()>, QueueError> {
-        let receipts = || batch.iter().map(|ack| ack.receipt.clone());
-        match batch.first().map(|ack| ack.action) {
-            Some(Action::Show(_)) => {
-                let times = batch.iter().map(|ack| match ack.action {
-                    Action::Show(after) => after,
-                    Action::Delete => Duration::ZERO,
-                });
-                self.queue
-                    .change_visibility(&receipts().zip(times).collect::<Vec<_>>())
-                    .await
+    /// Makes messages visible again until each entry is confirmed, refused, or too late.
+    async fn show(self: Arc<Self>, mut batch: Batch<(Receipt, Duration)>) {
+        let mut pauses = self.pauses();
+        loop {
+            // After its lease a message may be somebody else's, and would be hidden from them.
+            self.give_up_late(&mut batch, Instant::now());
+            if batch.entries.is_empty() {
+                return;
             }
-            _ => self.queue.delete(&receipts().collect::<Vec<_>>()).await,
+            let answer = self.queue.change_visibility(&batch.entries).await;
+            let Some(pause) = self.settle(&mut batch, answer, &mut pauses) else {
+                return;
+            };
+            sleep(pause).await;
         }
     }
 
-    /// Keeps the entries that are worth another try and counts the others.
-    fn unsettled(&self, batch: Vec<Ack>, answer: &Result<Entries<()>, QueueError>) -> Vec<Ack> {
-        let Ok(entries) = answer else { return batch };
-        let mut entries = entries.iter();
-        batch
-            .into_iter()
-            .filter(|_| match entries.next() {
-                Some(Ok(())) => {
-                    self.metrics.acks.increment("confirmed");
-                    false
-                }
-                Some(Err(entry)) if entry.sender_fault || entry.is_lease_lost() => {
-                    tracing::warn!(
-                        queue = self.queue.name(),
-                        code = entry.code,
-                        "an acknowledgement was refused"
-                    );
-                    self.metrics.acks.increment("failed");
-                    false
-                }
-                Some(Err(_)) | None => true,
-            })
-            .collect()
+    /// Counts each entry's answer and keeps what is worth another try after the returned pause.
+    fn settle<T>(
+        &self,
+        batch: &mut Batch<T>,
+        answer: Result<Entries<()>, QueueError>,
+        pauses: &mut Backoff,
+    ) -> Option<Duration> {
+        match answer {
+            Ok(entries) => {
+                let mut entries = entries.into_iter();
+                batch.retain(|_| self.is_open(entries.next()));
+            }
+            Err(error) => tracing::warn!(
+                queue = self.queue.name(),
+                error = &error as &dyn std::error::Error,
+                "acknowledgements failed"
+            ),
+        }
+        if batch.entries.is_empty() {
+            return None;
+        }
+        let pause = pauses.next();
+        self.give_up_late(batch, Instant::now() + pause);
+        (!batch.entries.is_empty()).then_some(pause)
+    }
+
+    /// Tells whether an entry is worth another try; SQS did not mention one that has no answer.
+    fn is_open(&self, answer: Option<Result<(), EntryError>>) -> bool {
+        match answer {
+            Some(Ok(())) => self.metrics.acks.increment("confirmed"),
+            Some(Err(entry)) if entry.sender_fault || entry.is_lease_lost() => {
+                self.metrics.acks.increment("failed");
+                tracing::warn!(
+                    queue = self.queue.name(),
+                    code = entry.code,
+                    "an acknowledgement was refused"
+                );
+            }
+            Some(Err(_)) | None => return true,
+        }
+        false
+    }
+
+    fn give_up_late<T>(&self, batch: &mut Batch<T>, at: Instant) {
+        batch.retain(|until| {
+            let is_in_time = at < until;
+            if !is_in_time {
+                self.metrics.acks.increment("unconfirmed");
+            }
+            is_in_time
+        });
+    }
+
+    fn pauses(&self) -> Backoff {
+        Backoff::new(RETRY_PAUSES.0, RETRY_PAUSES.1, self.jitter.clone())
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.deletes.entries.is_empty() && self.shows.entries.is_empty()
+    }
+}
+
+impl<T> Batch<T> {
+    /// Adds an entry and returns the batch if that fills it.
+    fn push(&mut self, entry: T, until: Instant) -> Option<Self> {
+        self.entries.push(entry);
+        self.until.push(until);
+        (self.entries.len() == BATCH_ENTRIES_MAX).then(|| std::mem::take(self))
+    }
+
+    /// Keeps the entries for which the check, called once each and in order, says so.
+    fn retain(&mut self, mut keeps: impl FnMut(Instant) -> bool) {
+        let kept: Vec<bool> = self.until.iter().map(|until| keeps(*until)).collect();
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        let (mut of_entries, mut of_until) = (kept.iter(), kept.iter());
+        self.entries.retain(|_| *of_entries.next().unwrap_or(&true));
+        self.until.retain(|_| *of_until.next().unwrap_or(&true));
+    }
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::with_capacity(BATCH_ENTRIES_MAX),
+            until: Vec::with_capacity(BATCH_ENTRIES_MAX),
+        }
     }
 }
 
@@ -188,7 +281,7 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(
             error = &error as &dyn std::error::Error,

@@ -1,62 +1,112 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::context::Tx;
 use super::delivery::Delivery;
 use super::error::{BatchError, HandlerError};
-use super::execute::{Prepared, commit, failed};
+use super::execute::{KEEP_MARGIN, commit, used_up};
+use super::group::{Group, Item, Member};
 use super::handler::BatchHandler;
-use super::outcome::Outcome;
-use super::settle::Seen;
+use super::lane::Intake;
+use super::outcome::{Ending, Outcome};
+use super::seen::Seen;
 use super::station::Station;
-use crate::message::{Envelope, EventKey, RawEnvelope};
+use crate::message::{Event, RawEnvelope};
+use crate::service::retry;
 use crate::store::KeyState;
 
-/// How long an event waits whose key another transaction holds.
+/// The outcome of an event whose key another transaction holds.
 const CONTENDED: Outcome = Outcome::Unavailable { dependency: None };
 
 /// How often a group that lost a conflict runs again before its messages are given back.
 const CONFLICTS_MAX: u32 = 3;
 
-/// Deliveries that wait for the committer; their permits bound them already.
+/// The ceiling of the pause before a group that lost a conflict runs again: whoever won needs
+/// about as long.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Events that wait for the committer; their permits bound them already.
 pub(super) const QUEUED_MAX: usize = 1_000;
+
+/// Where the events of a committer come in.
+pub(super) struct Admission<E> {
+    event_type: &'static str,
+    station: Arc<Station>,
+    items: mpsc::Sender<Item<E>>,
+}
 
 /// Commits the work of a batch handler, many events in one transaction.
 ///
-/// While a commit is under way deliveries pile up in the channel, so batches
-/// grow with the load by themselves; when idle nobody waits for company.
+/// While a commit is under way events pile up in the channel, so batches grow
+/// with the load by themselves; when idle nobody waits for company.
 pub(super) struct CommitGroup<'h, H: BatchHandler> {
     handler: &'h H,
     station: Arc<Station>,
 }
 
-/// Events that run in one transaction; both lists have the same order.
-struct Group<E> {
-    items: Vec<Item>,
-    events: Vec<Envelope<E>>,
-}
-
-/// One delivery, and what was learnt about it.
-struct Item {
-    delivery: Delivery,
-    seen: Seen,
-}
-
 /// How a run of a group ended.
 enum Ran {
     Committed,
-    /// Nothing is committed, and everybody has the same outcome.
-    All(Outcome),
+    /// Nothing is committed, and everybody has the same ending.
+    All(Ending),
     /// Nothing is committed, and one event is to blame.
-    One(usize, Outcome),
+    One(usize, Ending),
     /// Nothing is committed, and nobody knows who is to blame.
-    Somebody(Outcome),
+    Somebody(Ending),
+}
+
+impl<E: Event> Admission<E> {
+    pub(super) fn new(station: Arc<Station>) -> (Self, mpsc::Receiver<Item<E>>) {
+        let (items, admitted) = mpsc::channel(QUEUED_MAX);
+        let admission = Self {
+            event_type: E::TYPE,
+            station,
+            items,
+        };
+        (admission, admitted)
+    }
+
+    async fn open(
+        &self,
+        event: RawEnvelope<'_>,
+        delivery: &Delivery,
+        seen: &mut Seen,
+    ) -> Result<crate::message::Envelope<E>, Ending> {
+        let prepared = self
+            .station
+            .prepare(&event, &delivery.message, &delivery.lease, false)
+            .await;
+        let decoded = event.decode().map_err(Outcome::Undecodable);
+        seen.learn(event, Some(self.event_type));
+        seen.charged = prepared?.charged;
+        if seen.is_used_up(self.station.limits.attempts_max) {
+            return Err(used_up());
+        }
+        Ok(decoded?)
+    }
+}
+
+#[async_trait]
+impl<E: Event> Intake for Admission<E> {
+    async fn admit(&self, event: RawEnvelope<'_>, delivery: Delivery, mut seen: Seen) {
+        match self.open(event, &delivery, &mut seen).await {
+            Err(ending) => self.station.settle(delivery, seen, ending).await,
+            Ok(event) => {
+                let member = Member { delivery, seen };
+                // The committer outlives every delivery.
+                let _ = self.items.send(Item { member, event }).await;
+            }
+        }
+    }
 }
 
 impl<'h, H: BatchHandler> CommitGroup<'h, H> {
@@ -64,111 +114,85 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
         Self { handler, station }
     }
 
-    /// Serves deliveries until their channel closes.
-    pub(super) async fn run(self, mut deliveries: mpsc::Receiver<Delivery>) {
+    /// Serves events until nothing more comes, and settles them all.
+    ///
+    /// # Cancellation
+    ///
+    /// It is never cancelled: the shutdown's token ends the handler inside it.
+    pub(super) async fn run(
+        &self,
+        items: &mut mpsc::Receiver<Item<H::Event>>,
+        nothing_more_comes: &CancellationToken,
+    ) {
         let mut batch = Vec::new();
-        while deliveries.recv_many(&mut batch, H::EVENTS_MAX).await > 0 {
-            let groups = self.open(std::mem::take(&mut batch)).await;
-            self.work_off(groups).await;
-        }
-    }
-
-    /// Decodes a batch and cuts it into groups: a message that failed before runs alone.
-    async fn open(&self, batch: Vec<Delivery>) -> VecDeque<Group<H::Event>> {
-        let mut together = Group::new();
-        let mut groups = VecDeque::new();
-        for delivery in batch {
-            let mut item = Item {
-                seen: Seen::new(),
-                delivery,
-            };
-            match self.decode(&mut item).await {
-                Err(outcome) => self.settle(item, outcome).await,
-                Ok(event) if item.seen.charged > 0 => {
-                    groups.push_back(Group {
-                        items: vec![item],
-                        events: vec![event],
-                    });
+        loop {
+            tokio::select! {
+                biased;
+                count = items.recv_many(&mut batch, H::EVENTS_MAX.max(1)) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.work_off(cut(batch.drain(..))).await;
                 }
-                Ok(event) => together.push(item, event),
+                () = nothing_more_comes.cancelled(), if !items.is_closed() => items.close(),
             }
-        }
-        groups.push_front(together);
-        groups
-    }
-
-    async fn decode(&self, item: &mut Item) -> Result<Envelope<H::Event>, Outcome> {
-        let event = RawEnvelope::open(&item.delivery.message, &self.station.limits.queue)
-            .map_err(Outcome::Undecodable)?;
-        match self
-            .station
-            .prepare(&event, &item.delivery, &mut item.seen, false)
-            .await
-        {
-            Prepared::Ended(outcome) => Err(outcome),
-            Prepared::Ready => event.decode().map_err(Outcome::Undecodable),
         }
     }
 
     /// Runs groups, and the parts that they fall into, until everything is settled.
     async fn work_off(&self, mut groups: VecDeque<Group<H::Event>>) {
         while let Some(mut group) = groups.pop_front() {
-            if group.items.is_empty() {
-                continue;
-            }
-            let mut copies = Vec::new();
-            let ran = self.transact(&mut group, &mut copies).await;
+            let copies = group.take_copies();
+            let ran = self.transact(&mut group).await;
+            // A second copy of an event of this batch: done with the first, or to come back.
             let of_copies = match &ran {
                 Ran::Committed => Outcome::Duplicate,
                 _ => CONTENDED,
             };
             match ran {
-                Ran::Committed => self.settle_all(group, Outcome::Processed).await,
-                Ran::All(outcome) => self.settle_all(group, outcome).await,
-                Ran::One(index, outcome) => {
-                    let item = group.remove(index);
-                    self.settle(item, outcome).await;
+                Ran::Committed => self.settle_all(group, Outcome::Processed.into()).await,
+                Ran::All(ending) => self.settle_all(group, ending).await,
+                Ran::One(index, ending) => {
+                    self.settle(group.remove(index), ending).await;
                     groups.push_front(group);
                 }
-                Ran::Somebody(outcome) if group.items.len() == 1 => {
-                    self.settle_all(group, outcome).await;
-                }
+                Ran::Somebody(ending) if group.len() == 1 => self.settle_all(group, ending).await,
                 Ran::Somebody(_) => {
                     let half = group.split();
                     groups.push_front(half);
                     groups.push_front(group);
                 }
             }
-            // A second copy of an event of this batch: done with the first, or to come back.
-            for item in copies {
-                self.settle(item, of_copies.clone()).await;
+            for member in copies {
+                self.settle(member, of_copies.clone().into()).await;
             }
         }
     }
 
-    async fn transact(&self, group: &mut Group<H::Event>, copies: &mut Vec<Item>) -> Ran {
-        copies.extend(group.take_copies());
-        let mut conflicts = 0;
-        loop {
+    /// Runs a group, and again when it lost a conflict.
+    async fn transact(&self, group: &mut Group<H::Event>) -> Ran {
+        for _ in 0..CONFLICTS_MAX {
             match self.transact_once(group).await {
-                Ran::All(outcome) if outcome == CONTENDED && conflicts < CONFLICTS_MAX => {
-                    conflicts += 1;
+                Ran::All(ending) if ending.outcome == CONTENDED => {
+                    sleep(retry::full_jitter(&self.station.jitter, CONFLICT_PAUSE)).await;
                 }
                 ran => return ran,
             }
         }
+        self.transact_once(group).await
     }
 
     async fn transact_once(&self, group: &mut Group<H::Event>) -> Ran {
-        let keys: Vec<EventKey> = group.events.iter().map(|event| event.key.clone()).collect();
-        let claimed = self
-            .station
-            .store
-            .claim_all(self.station.limits.consumer, &keys)
-            .await;
-        let (transaction, states) = match claimed {
+        if group.is_empty() {
+            return Ran::Committed;
+        }
+        if self.station.stop_working.is_cancelled() {
+            return Ran::All(Outcome::Interrupted.into());
+        }
+        let (store, consumer) = (&self.station.store, self.station.limits.consumer);
+        let (transaction, states) = match store.claim_all(consumer, &group.keys()).await {
             Ok(claimed) => claimed,
-            Err(error) => return Ran::All(failed(error.into())),
+            Err(error) => return Ran::All(HandlerError::of_runtime(error).into()),
         };
         for (index, state) in states.iter().enumerate().rev() {
             let outcome = match state {
@@ -176,20 +200,20 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
                 KeyState::Duplicate => Outcome::Duplicate,
                 KeyState::Contended => CONTENDED,
             };
-            let item = group.remove(index);
-            self.settle(item, outcome).await;
+            self.settle(group.remove(index), outcome.into()).await;
         }
-        if group.items.is_empty() {
+        if group.is_empty() {
             transaction.rollback().await;
             return Ran::Committed;
         }
-        let ran = self
-            .handle(&group.events, &mut Tx::new(transaction.as_ref()))
-            .await;
+        let ran = self.handle(group, &mut Tx::new(transaction.as_ref())).await;
         match ran {
             Ran::Committed => match commit(transaction).await {
-                Outcome::Processed => Ran::Committed,
-                outcome => Ran::All(outcome),
+                Ending {
+                    outcome: Outcome::Processed,
+                    ..
+                } => Ran::Committed,
+                ending => of_error(ending),
             },
             ran => {
                 transaction.rollback().await;
@@ -199,79 +223,69 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
     }
 
     /// Calls the handler; its events share one timeout.
-    async fn handle(&self, events: &[Envelope<H::Event>], tx: &mut Tx<'_>) -> Ran {
-        let limit: Duration = self.station.limits.handler_timeout;
-        let running = AssertUnwindSafe(self.handler.handle(events, tx)).catch_unwind();
-        let ended = tokio::select! {
-            biased;
-            ended = timeout(limit, running) => ended,
-            () = self.station.stop_working.cancelled() => return Ran::All(Outcome::Interrupted),
+    async fn handle(&self, group: &Group<H::Event>, tx: &mut Tx<'_>) -> Ran {
+        let limit = self.station.limits.handler_timeout;
+        for member in group.members() {
+            let lease = &member.delivery.lease;
+            lease.keep_until(Instant::now() + limit + KEEP_MARGIN);
+        }
+        let running = async { timeout(limit, self.handler.handle(group.events(), tx)).await };
+        let interruptible = async {
+            tokio::select! {
+                biased;
+                ended = running => Some(ended),
+                () = self.station.stop_working.cancelled() => None,
+            }
         };
-        match ended {
-            Err(_) => Ran::Somebody(Outcome::TimedOut),
-            Ok(Err(_)) => Ran::Somebody(Outcome::Panicked),
-            Ok(Ok(Ok(()))) => Ran::Committed,
-            Ok(Ok(Err(BatchError {
+        match AssertUnwindSafe(interruptible).catch_unwind().await {
+            Err(_panic) => Ran::Somebody(Outcome::Panicked.into()),
+            Ok(None) => Ran::All(Outcome::Interrupted.into()),
+            Ok(Some(Err(_))) => Ran::Somebody(Outcome::TimedOut.into()),
+            Ok(Some(Ok(Ok(())))) => Ran::Committed,
+            Ok(Some(Ok(Err(BatchError {
                 index: Some(index),
                 error,
-            }))) if index < events.len() => Ran::One(index, failed(error)),
-            Ok(Ok(Err(BatchError { error, .. }))) => match error {
-                HandlerError::Unavailable { .. } | HandlerError::Contended { .. } => {
-                    Ran::All(failed(error))
-                }
-                error => Ran::Somebody(failed(error)),
-            },
+            }))))
+                if index < group.len() =>
+            {
+                Ran::One(index, error.into())
+            }
+            Ok(Some(Ok(Err(BatchError { error, .. })))) => of_error(error.into()),
         }
     }
 
-    async fn settle_all(&self, group: Group<H::Event>, outcome: Outcome) {
-        for item in group.items {
-            self.settle(item, outcome.clone()).await;
-        }
+    async fn settle_all(&self, group: Group<H::Event>, ending: Ending) {
+        let members = group.into_members().into_iter();
+        join_all(members.map(|member| self.settle(member, ending.clone()))).await;
     }
 
-    async fn settle(&self, item: Item, outcome: Outcome) {
-        self.station.settle(item.delivery, item.seen, outcome).await;
+    async fn settle(&self, member: Member, ending: Ending) {
+        let Member { delivery, seen } = member;
+        self.station.settle(delivery, seen, ending).await;
     }
 }
 
-impl<E> Group<E> {
-    fn new() -> Self {
-        Self {
-            items: Vec::new(),
-            events: Vec::new(),
+/// Cuts a batch into groups: a message that failed before runs alone.
+fn cut<E>(batch: impl Iterator<Item = Item<E>>) -> VecDeque<Group<E>> {
+    let mut together = Group::new();
+    let mut groups = VecDeque::new();
+    for Item { member, event } in batch {
+        if member.seen.charged > 0 {
+            let mut alone = Group::new();
+            alone.push(member, event);
+            groups.push_back(alone);
+        } else {
+            together.push(member, event);
         }
     }
+    groups.push_front(together);
+    groups
+}
 
-    fn push(&mut self, item: Item, event: Envelope<E>) {
-        self.items.push(item);
-        self.events.push(event);
-    }
-
-    fn remove(&mut self, index: usize) -> Item {
-        self.events.remove(index);
-        self.items.remove(index)
-    }
-
-    /// Keeps the first half and returns the second.
-    fn split(&mut self) -> Self {
-        let half = self.items.len() / 2;
-        Self {
-            items: self.items.split_off(half),
-            events: self.events.split_off(half),
-        }
-    }
-
-    /// Takes out every delivery whose event stands in the group before it.
-    fn take_copies(&mut self) -> Vec<Item> {
-        let mut keys = BTreeSet::new();
-        let repeated: Vec<usize> = (0..self.events.len())
-            .filter(|index| !keys.insert(self.events[*index].key.clone()))
-            .collect();
-        repeated
-            .into_iter()
-            .rev()
-            .map(|index| self.remove(index))
-            .collect()
+/// Blames nobody for an outage or a conflict, and somebody for everything else.
+fn of_error(ending: Ending) -> Ran {
+    match ending.outcome {
+        Outcome::Unavailable { .. } => Ran::All(ending),
+        _ => Ran::Somebody(ending),
     }
 }

@@ -71,7 +71,8 @@ impl<'a> Context<'a> {
     /// Dropping the future rolls back.
     pub async fn begin(&mut self) -> Result<Tx<'_>, HandlerError> {
         if self.open.is_none() {
-            match self.store.claim(self.consumer, self.key).await? {
+            let claimed = self.store.claim(self.consumer, self.key).await;
+            match claimed.map_err(HandlerError::of_runtime)? {
                 Claim::New(transaction) => self.open = Some(transaction),
                 Claim::Duplicate => return Err(HandlerError::Duplicate(Seal(()))),
             }

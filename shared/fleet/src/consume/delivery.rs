@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::lease::Lease;
+use super::pool::Permit;
+use super::station::Station;
 use crate::message::Message;
 
 /// One message that this process has to settle.
@@ -10,58 +12,41 @@ use crate::message::Message;
 /// It owns its place in the pool and its lease; dropping it gives both back.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    pub(super) message: Message,
+    /// Shared, so that an envelope can borrow it while the delivery changes hands.
+    pub(super) message: Arc<Message>,
     pub(super) lease: Lease,
-    pub(super) permit: Permit,
+    /// When its receive was sent: SQS counts its limits from there.
+    pub(super) received: Instant,
+    pub(super) place: Place,
 }
 
-/// The right to have one message in flight.
-///
-/// It comes back when it is dropped, and that happens when the acknowledgement
-/// of its message is queued: giving it back before would let memory grow.
-#[derive(Debug)]
-pub(super) struct Permit {
-    _permit: OwnedSemaphorePermit,
+/// A place in the pool, counted as long as it is taken.
+pub(super) struct Place {
+    station: Arc<Station>,
+    _permit: Permit,
 }
 
-/// The bounded concurrency of one consumer.
-#[derive(Clone, Debug)]
-pub(super) struct Pool {
-    permits: Arc<Semaphore>,
-    size: usize,
-}
-
-impl Pool {
-    pub(super) fn new(size: usize) -> Self {
+impl Place {
+    /// Takes a place for a message that was received.
+    pub(super) fn new(station: Arc<Station>, permit: Permit) -> Self {
+        station.metrics.inflight.increment(1.0);
+        station.progress.received();
         Self {
-            permits: Arc::new(Semaphore::new(size)),
-            size,
+            station,
+            _permit: permit,
         }
     }
+}
 
-    /// Waits for one permit and takes up to `max` in all, without waiting for more.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future takes no permit.
-    pub(super) async fn take(&self, max: usize) -> Vec<Permit> {
-        let first = Arc::clone(&self.permits).acquire_owned().await;
-        let mut permits = Vec::with_capacity(max);
-        permits.push(first.expect("the pool's semaphore is never closed"));
-        while permits.len() < max {
-            let Ok(next) = Arc::clone(&self.permits).try_acquire_owned() else {
-                break;
-            };
-            permits.push(next);
-        }
-        permits
-            .into_iter()
-            .map(|permit| Permit { _permit: permit })
-            .collect()
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.station.metrics.inflight.decrement(1.0);
+        self.station.progress.settled();
     }
+}
 
-    /// Returns how many permits are out, be it for messages or for receives.
-    pub(super) fn taken(&self) -> usize {
-        self.size - self.permits.available_permits()
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::{StoreError, StoreErrorClass};
@@ -9,6 +10,9 @@ use crate::store::{StoreError, StoreErrorClass};
 pub(crate) const DATABASE: &str = "database";
 
 type Cause = Box<dyn Error + Send + Sync>;
+
+/// What made a handler fail, shared by all messages that failed with it.
+pub(super) type SharedCause = Arc<dyn Error + Send + Sync>;
 
 /// What went wrong in a handler, said in terms of what to do about it.
 ///
@@ -108,7 +112,8 @@ impl HandlerError {
         self
     }
 
-    /// Adds the cause, which is logged with its chain.
+    /// Adds the cause, which is logged with its chain. A permanent error carries
+    /// none: what there is to know about it belongs into its detail.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
         match &mut self {
@@ -118,6 +123,32 @@ impl HandlerError {
             Self::Permanent { .. } | Self::Duplicate(_) => {}
         }
         self
+    }
+}
+
+impl HandlerError {
+    /// Makes the error of a statement of the runtime's own, on its own tables.
+    ///
+    /// A missing table or privilege is then a fault of the installation, and no
+    /// message is charged for it.
+    pub(super) fn of_runtime(error: StoreError) -> Self {
+        match error.class {
+            StoreErrorClass::Statement => Self::Unavailable {
+                dependency: DATABASE.into(),
+                source: Some(error.into()),
+            },
+            _ => error.into(),
+        }
+    }
+
+    /// Takes the cause out.
+    pub(super) fn take_cause(&mut self) -> Option<SharedCause> {
+        match self {
+            Self::Retryable { source, .. }
+            | Self::Unavailable { source, .. }
+            | Self::Contended { source } => source.take().map(Arc::from),
+            Self::Permanent { .. } | Self::Duplicate(_) => None,
+        }
     }
 }
 

@@ -11,24 +11,22 @@ use tracing::Instrument as _;
 
 use super::context::Context;
 use super::delivery::Delivery;
-use super::dispatch::{Lane, Lanes};
 use super::error::{DATABASE, HandlerError};
-use super::outcome::Outcome;
+use super::lane::{Lane, Lanes, Single, Stop};
+use super::lease::Lease;
+use super::outcome::{Ending, Outcome};
 use super::report;
-use super::router::{Single, Stop};
-use super::settle::Seen;
+use super::seen::Seen;
 use super::station::Station;
-use crate::message::RawEnvelope;
-use crate::store::Transaction;
+use crate::message::{Message, RawEnvelope};
+use crate::store::{History, Transaction};
 
 /// How long a commit may take before its outcome counts as unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is known before the handler runs: go on, or an outcome already.
-pub(super) enum Prepared {
-    Ready,
-    Ended(Outcome),
-}
+/// How much longer than its handler a message is kept: for the commit and the settlement. A
+/// handler that blocks its thread cannot be cancelled, and is not kept company for ever.
+pub(super) const KEEP_MARGIN: Duration = Duration::from_secs(60);
 
 /// Finds the handler of one message, runs it, and settles the message.
 ///
@@ -36,126 +34,169 @@ pub(super) enum Prepared {
 ///
 /// It is never cancelled: the shutdown's token ends the handler inside it, and
 /// the settlement always runs.
-pub(super) async fn execute(station: Arc<Station>, lanes: Arc<Lanes>, delivery: Delivery) {
+pub(super) async fn execute(station: Arc<Station>, lanes: Arc<Lanes>, mut delivery: Delivery) {
     let mut seen = Seen::new();
-    let outcome = match RawEnvelope::open(&delivery.message, &station.limits.queue) {
-        Err(error) => Outcome::Undecodable(error),
-        Ok(event) => match lanes.get(event.event_type.as_ref()) {
-            Some(Lane::One(handler)) => {
-                station
-                    .attempt(Some(handler.as_ref()), &event, &delivery, &mut seen)
-                    .await
-            }
-            Some(Lane::Batch(committer)) => {
-                drop(event);
-                // The committer lives until the last sender is gone; what it
-                // could not take comes back when its lease runs out.
-                let _ = committer.send(delivery).await;
-                return;
-            }
-            None => station.attempt(None, &event, &delivery, &mut seen).await,
-        },
+    let message = Arc::clone(&delivery.message);
+    let event = match RawEnvelope::open(&message, &station.limits.queue) {
+        Ok(event) => event,
+        Err(error) => {
+            let ending = Outcome::Undecodable(error).into();
+            return station.settle(delivery, seen, ending).await;
+        }
     };
-    station.settle(delivery, seen, outcome).await;
+    let lane = lanes.get_key_value(event.event_type.as_ref());
+    let handler = match lane {
+        Some((_, Lane::Batch(committer))) => return committer.admit(event, delivery, seen).await,
+        Some((_, Lane::One(handler))) => Some(handler.as_ref()),
+        None => None,
+    };
+    let attempt = Attempt {
+        station: &station,
+        message: &message,
+        event: &event,
+        lease: &mut delivery.lease,
+        seen: &mut seen,
+    };
+    // The handler's panic is caught, and so is that of a value it leaves behind.
+    let ending = AssertUnwindSafe(attempt.run(handler)).catch_unwind().await;
+    seen.learn(event, lane.map(|(registered, _)| *registered));
+    let ending = ending.unwrap_or_else(|_panic| Outcome::Panicked.into());
+    station.settle(delivery, seen, ending).await;
 }
 
-impl Station {
-    async fn attempt(
-        &self,
-        handler: Option<&dyn Single>,
-        event: &RawEnvelope<'_>,
-        delivery: &Delivery,
-        seen: &mut Seen,
-    ) -> Outcome {
-        let looks = handler.is_none_or(Single::has_outside_effect);
-        if let Prepared::Ended(outcome) = self.prepare(event, delivery, seen, looks).await {
-            return outcome;
+/// The work on one message, up to its outcome.
+struct Attempt<'a> {
+    station: &'a Station,
+    message: &'a Message,
+    event: &'a RawEnvelope<'a>,
+    lease: &'a mut Lease,
+    seen: &'a mut Seen,
+}
+
+impl Attempt<'_> {
+    async fn run(self, handler: Option<&dyn Single>) -> Ending {
+        let Self {
+            station,
+            message,
+            event,
+            lease,
+            seen,
+        } = self;
+        if station.stop_working.is_cancelled() {
+            return Outcome::Interrupted.into();
         }
-        let Some(handler) = handler else {
-            return Outcome::UnknownType {
-                since: seen.unknown_since,
-            };
+        let looks = handler.is_none_or(Single::has_outside_effect);
+        let history = match station.prepare(event, message, lease, looks).await {
+            Ok(history) => history,
+            Err(ending) => return ending,
         };
-        let span = report::span(&delivery.message, seen);
-        let deadline = Instant::now() + self.limits.handler_timeout;
+        seen.charged = history.charged;
+        let Some(handler) = handler else {
+            let since = history.unknown_since;
+            return Outcome::UnknownType { since }.into();
+        };
+        if seen.is_used_up(station.limits.attempts_max) {
+            return used_up();
+        }
+        let deadline = Instant::now() + station.limits.handler_timeout;
+        lease.keep_until(deadline + KEEP_MARGIN);
         let mut cx = Context::new(
-            self.store.as_ref(),
-            self.limits.consumer,
+            station.store.as_ref(),
+            station.limits.consumer,
             &event.key,
-            seen.charged + 1,
+            seen.attempt(station.limits.attempts_max),
             deadline,
         );
-        let running = AssertUnwindSafe(handler.run(event, &mut cx)).catch_unwind();
+        let running = timeout_at(deadline, handler.run(event, &mut cx))
+            .instrument(report::span(message, event));
+        // The handler first: what is done is done, and the settlement learns who owns the message.
         let ended = tokio::select! {
             biased;
-            () = delivery.lease.lost() => return Outcome::LeaseLost,
-            ended = timeout_at(deadline, running).instrument(span) => ended,
-            () = self.stop_working.cancelled() => return Outcome::Interrupted,
+            ended = running => ended,
+            () = lease.lost() => return Outcome::LeaseLost.into(),
+            () = station.stop_working.cancelled() => return Outcome::Interrupted.into(),
         };
         match ended {
-            Err(_) => Outcome::TimedOut,
-            Ok(Err(_)) => Outcome::Panicked,
-            Ok(Ok(Err(Stop::Undecodable(error)))) => Outcome::Undecodable(error),
-            Ok(Ok(Err(Stop::Handler(error)))) => failed(error),
-            Ok(Ok(Ok(_done))) => match cx.into_transaction() {
+            Err(_) => Outcome::TimedOut.into(),
+            Ok(Err(Stop::Undecodable(error))) => Outcome::Undecodable(error).into(),
+            Ok(Err(Stop::Handler(error))) => error.into(),
+            Ok(Ok(_done)) => match cx.into_transaction() {
                 Some(transaction) => commit(transaction).await,
-                None => Outcome::Processed,
+                None => Outcome::Processed.into(),
             },
         }
     }
+}
 
-    /// Learns what a message is, whether it is done already, and what it was charged before.
+impl Station {
+    /// Makes sure of the lease, and learns whether a message is done already and what it was charged.
+    ///
+    /// # Errors
+    ///
+    /// The message has an ending without its handler.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing is lost by it; it is bounded by the lease and by the store's limits.
     pub(super) async fn prepare(
         &self,
         event: &RawEnvelope<'_>,
-        delivery: &Delivery,
-        seen: &mut Seen,
+        message: &Message,
+        lease: &Lease,
         looks: bool,
-    ) -> Prepared {
-        seen.key = Some(event.key.clone());
-        seen.event_type = Some(event.event_type.clone().into_owned());
-        seen.trace_parent.clone_from(&event.trace_parent);
-        let waited = Timestamp::now().duration_since(delivery.message.sent_at);
-        self.metrics
-            .started_after(waited.try_into().unwrap_or_default());
-        if delivery.lease.confirm().await.is_err() {
-            return Prepared::Ended(Outcome::LeaseLost);
-        }
-        if !looks && delivery.message.receive_count <= 1 {
-            return Prepared::Ready;
-        }
-        let message_id = &delivery.message.id.0;
-        match self
-            .store
-            .history(self.limits.consumer, message_id, &event.key)
-            .await
-        {
-            Ok(history) if history.processed => Prepared::Ended(Outcome::Duplicate),
-            Ok(history) => {
-                seen.charged = history.charged;
-                seen.unknown_since = history.unknown_since;
-                Prepared::Ready
+    ) -> Result<History, Ending> {
+        self.metrics.started_after(self.age_of(message.sent_at));
+        let looks = looks || message.receive_count > 1;
+        let work = async {
+            if lease.confirm().await.is_err() {
+                return Err(Outcome::LeaseLost.into());
             }
-            Err(error) => Prepared::Ended(failed(error.into())),
+            if !looks {
+                return Ok(History::default());
+            }
+            let consumer = self.limits.consumer;
+            let history = self.store.history(consumer, &message.id.0, &event.key);
+            match history.await {
+                Ok(history) if history.processed => Err(Outcome::Duplicate.into()),
+                Ok(history) => Ok(history),
+                Err(error) => Err(HandlerError::of_runtime(error).into()),
+            }
+        };
+        tokio::select! {
+            biased;
+            prepared = work => prepared,
+            () = self.stop_working.cancelled() => Err(Outcome::Interrupted.into()),
         }
+    }
+
+    fn age_of(&self, moment: Timestamp) -> Duration {
+        let age = self.clock.now().duration_since(moment);
+        age.try_into().unwrap_or_default()
     }
 }
 
-/// Turns a handler's error into an outcome and logs its cause, once.
-pub(super) fn failed(error: HandlerError) -> Outcome {
-    if std::error::Error::source(&error).is_some() {
-        tracing::warn!(error = &error as &dyn std::error::Error, "handler failed");
-    }
-    error.into()
+/// The end of a message whose attempts were used up before.
+pub(super) fn used_up() -> Ending {
+    let outcome = Outcome::Failed {
+        reason: "all attempts were used up before".into(),
+        after: None,
+    };
+    outcome.into()
 }
 
 /// Commits; only a confirmed commit counts as done.
-pub(super) async fn commit(transaction: Box<dyn Transaction>) -> Outcome {
+///
+/// # Cancellation
+///
+/// The outcome is unknown then, as it is after the timeout: the store cleans
+/// up, and the inbox decides at the redelivery.
+pub(super) async fn commit(transaction: Box<dyn Transaction>) -> Ending {
     match timeout(COMMIT_TIMEOUT, transaction.commit()).await {
-        Ok(Ok(())) => Outcome::Processed,
-        Ok(Err(error)) => failed(error.into()),
+        Ok(Ok(())) => Outcome::Processed.into(),
+        Ok(Err(error)) => HandlerError::from(error).into(),
         Err(_) => Outcome::Unavailable {
             dependency: Some(DATABASE.into()),
-        },
+        }
+        .into(),
     }
 }

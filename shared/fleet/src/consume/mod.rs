@@ -3,26 +3,88 @@
 //! Read it in the order of the modules. [`decide`](settlement::decide) is the
 //! heart: a pure function from what happened to what becomes of the message.
 
-mod acknowledger;
-mod breaker;
-mod commit_group;
-mod context;
-mod delivery;
-mod dispatch;
+/// The time of day.
+mod clock;
+
+/// What went wrong in a handler.
 mod error;
-mod execute;
+
+/// What a handler gets, and what it gives back.
+mod context;
+
+/// What a team writes.
 mod handler;
-mod lease;
+
+/// What came of a delivery.
 mod outcome;
-mod progress;
-mod receiver;
-mod report;
-mod router;
-mod settle;
+
+/// What becomes of its message.
 mod settlement;
+
+/// The bounded concurrency.
+mod pool;
+
+/// Which messages are ours.
+mod lease;
+
+/// How far it all has come.
+mod progress;
+
+/// Whether to receive at all.
+mod breaker;
+
+/// Deletes and releases, in batches.
+mod acknowledger;
+
+/// What all deliveries share.
 mod station;
+
+/// One message in our hands.
+mod delivery;
+
+/// What was learnt about it.
+mod seen;
+
+/// Its line in the log.
+mod report;
+
+/// Its copy, when it is dead.
+mod burial;
+
+/// Its end.
+mod settle;
+
+/// Where its handler stands.
+mod lane;
+
+/// Its way from decode to outcome.
+mod execute;
+
+/// Many that share a transaction.
+mod group;
+
+/// Their way from decode to commit.
+mod commit_group;
+
+/// The consumers and their handlers.
+mod router;
+
+/// A task for each message.
+mod dispatch;
+
+/// How many long polls at once.
+mod pace;
+
+/// The long polls.
+mod receiver;
+
+/// What runs as long as the worker does.
+mod loops;
+
+/// All of it together.
 mod worker;
 
+pub use clock::Clock;
 pub use context::{Context, Done, Tx};
 pub use error::{BatchError, HandlerError, Seal};
 pub use handler::{BatchHandler, Handler};

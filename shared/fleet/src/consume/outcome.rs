@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::error::HandlerError;
+use super::error::{HandlerError, SharedCause};
 use crate::message::DecodeError;
 
 /// What came of one delivery.
@@ -73,16 +73,65 @@ impl Outcome {
     }
 }
 
-impl From<HandlerError> for Outcome {
-    fn from(error: HandlerError) -> Self {
-        match error {
-            HandlerError::Permanent { reason, detail } => Self::Rejected { reason, detail },
-            HandlerError::Retryable { reason, after, .. } => Self::Failed { reason, after },
-            HandlerError::Unavailable { dependency, .. } => Self::Unavailable {
+/// An outcome, and what caused it.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    /// Logged with its chain, once, in the line of the message.
+    pub(super) cause: Option<SharedCause>,
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            cause: None,
+        }
+    }
+}
+
+impl From<HandlerError> for Ending {
+    fn from(mut error: HandlerError) -> Self {
+        let cause = error.take_cause();
+        let outcome = match error {
+            HandlerError::Permanent { reason, detail } => Outcome::Rejected { reason, detail },
+            HandlerError::Retryable { reason, after, .. } => Outcome::Failed { reason, after },
+            HandlerError::Unavailable { dependency, .. } => Outcome::Unavailable {
                 dependency: Some(dependency),
             },
-            HandlerError::Contended { .. } => Self::Unavailable { dependency: None },
-            HandlerError::Duplicate(_) => Self::Duplicate,
-        }
+            HandlerError::Contended { .. } => Outcome::Unavailable { dependency: None },
+            HandlerError::Duplicate(_) => Outcome::Duplicate,
+        };
+        Self { outcome, cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::metrics::OUTCOMES;
+
+    #[test]
+    fn metrics_have_a_label_for_each_outcome_and_no_other() {
+        let outcomes = [
+            Outcome::Processed,
+            Outcome::Duplicate,
+            Outcome::Failed {
+                reason: "r".into(),
+                after: None,
+            },
+            Outcome::Unavailable { dependency: None },
+            Outcome::Rejected {
+                reason: "r".into(),
+                detail: None,
+            },
+            Outcome::Undecodable(DecodeError::NoType),
+            Outcome::UnknownType { since: None },
+            Outcome::TimedOut,
+            Outcome::Panicked,
+            Outcome::Interrupted,
+            Outcome::LeaseLost,
+        ];
+        assert_eq!(outcomes.map(|outcome| outcome.as_str()), OUTCOMES);
     }
 }

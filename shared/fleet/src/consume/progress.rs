@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How far a consumer has come: what a drain needs to know.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Progress {
     received: AtomicU64,
     settled: AtomicU64,
+    done: AtomicU64,
     duplicates: AtomicU64,
     empty_receives: AtomicU64,
     retries_until: Mutex<Option<Instant>>,
@@ -18,9 +19,10 @@ pub struct Progress {
 /// One look at a consumer's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Messages received since the start.
+    /// Messages taken into work since the start; a second receipt of one that
+    /// is being worked on does not count.
     pub received: u64,
-    /// Messages settled since the start.
+    /// Of these, messages that are out of our hands again.
     pub settled: u64,
     /// Of these, messages whose event was done before.
     pub duplicates: u64,
@@ -31,48 +33,50 @@ pub struct Snapshot {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
-        Self {
-            received: AtomicU64::new(0),
-            settled: AtomicU64::new(0),
-            duplicates: AtomicU64::new(0),
-            empty_receives: AtomicU64::new(0),
-            retries_until: Mutex::new(None),
-        }
-    }
-
     /// Takes a look.
     pub fn snapshot(&self) -> Snapshot {
         let retries_until = *self
             .retries_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // Read in this order, what is settled was received before.
+        let settled = self.settled.load(Ordering::Acquire);
         Snapshot {
             received: self.received.load(Ordering::Acquire),
-            settled: self.settled.load(Ordering::Acquire),
+            settled,
             duplicates: self.duplicates.load(Ordering::Acquire),
             empty_receives: self.empty_receives.load(Ordering::Acquire),
             retry_waits: retries_until.is_some_and(|until| Instant::now() < until),
         }
     }
 
-    pub(super) fn received(&self, messages: usize) {
-        if messages == 0 {
+    /// Notes whether a receive came back empty.
+    pub(super) fn polled(&self, is_empty: bool) {
+        if is_empty {
             self.empty_receives.fetch_add(1, Ordering::AcqRel);
         } else {
             self.empty_receives.store(0, Ordering::Release);
-            self.received.fetch_add(messages as u64, Ordering::AcqRel);
         }
     }
 
-    pub(super) fn settled(&self, was_duplicate: bool) {
-        self.duplicates
-            .fetch_add(u64::from(was_duplicate), Ordering::AcqRel);
+    pub(super) fn received(&self) {
+        self.received.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn settled(&self) {
         self.settled.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Counts a message whose event is done, and returns how many there were before.
+    pub(super) fn done(&self, is_duplicate: bool) -> u64 {
+        if is_duplicate {
+            self.duplicates.fetch_add(1, Ordering::AcqRel);
+        }
+        self.done.fetch_add(1, Ordering::AcqRel)
+    }
+
     /// Remembers that a message comes back after this time.
-    pub(super) fn retry_in(&self, after: Duration) {
+    pub(super) fn comes_back_in(&self, after: Duration) {
         let due = Instant::now() + after;
         let mut until = self
             .retries_until

@@ -2,27 +2,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::acknowledger::{Ack, Action};
 use super::breaker::State;
-use super::delivery::{Delivery, Permit, Pool};
+use super::delivery::{Delivery, Place};
 use super::dispatch::Dispatcher;
 use super::lease::Leases;
+use super::pace::Pace;
+use super::pool::{Permit, Pool};
 use super::station::Station;
 use crate::message::Message;
 use crate::queue::{BATCH_ENTRIES_MAX, Queue, QueueError};
 use crate::service::health::{Health, Pulse};
-use crate::service::retry::Backoff;
 
-/// The most receives under way at once. With 10 ms of latency 64 of them carry
-/// 40,000 messages a second.
-const RECEIVES_MAX: usize = 64;
-
-/// The ceilings of the pauses after a failed receive.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
+/// How long a receive waits for more permits. A request for one message costs
+/// as much as one for ten, and under load the permits come back one by one.
+const PERMITS_LINGER: Duration = Duration::from_millis(5);
 
 /// How often the loop shows that it is alive while it waits.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,14 +33,35 @@ pub(super) struct Receiver {
     pub(super) pool: Pool,
     pub(super) leases: Arc<Leases>,
     pub(super) station: Arc<Station>,
-    pub(super) dispatcher: Dispatcher,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) health: Health,
+}
+
+/// One run of the receiver's loop.
+struct Polling<'r> {
+    receiver: &'r Receiver,
+    breaker: watch::Receiver<State>,
+    receives: JoinSet<Received>,
+    pace: Pace,
+    /// Permits for the next receive, and when it is sent with what there is.
+    gathered: Vec<Permit>,
+    send_at: Instant,
+}
+
+/// What the next receive may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Appetite {
+    /// There is none to be.
+    Nothing,
+    /// One message while nothing else is in flight, to see what comes of it.
+    Probe,
+    /// As many messages as there are permits, up to this.
+    Messages(usize),
 }
 
 /// What one receive brought.
 struct Received {
     sent: Instant,
-    asked: usize,
     permits: Vec<Permit>,
     answer: Result<Vec<Message>, QueueError>,
 }
@@ -55,143 +73,206 @@ impl Receiver {
     ///
     /// It must not be dropped: messages of a receive under way would stay
     /// invisible for the whole visibility timeout.
-    pub(super) async fn run(self, pulse: &Pulse, stop: &CancellationToken) {
-        let mut receives = JoinSet::new();
-        let mut wanted = 1;
-        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.station.jitter.clone());
-        let mut breaker = self.station.breaker.subscribe();
-        while !stop.is_cancelled() {
-            pulse.tick();
-            let most = self.room(&mut breaker, receives.len(), wanted);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(received) = receives.join_next(), if !receives.is_empty() => {
-                    let Ok(received) = received else { continue };
-                    match self.take_in(received).await {
-                        Ok(full) if full => wanted = (wanted + 1).min(RECEIVES_MAX),
-                        Ok(_) => wanted = 1,
-                        Err(()) => {
-                            wanted = 1;
-                            pause(backoff.next(), stop, pulse).await;
-                            continue;
-                        }
-                    }
-                    backoff.reset();
-                }
-                permits = self.pool.take(most), if most > 0 => {
-                    receives.spawn(receive(
-                        Arc::clone(&self.queue),
-                        permits,
-                        self.station.limits.receive_wait,
-                    ));
-                }
-                _ = breaker.changed() => {}
-                () = sleep(TICK) => {}
-            }
-        }
-        while let Some(received) = receives.join_next().await {
-            if let Ok(received) = received {
-                self.give_back(received).await;
-            }
-        }
-        self.dispatcher.finish().await;
+    pub(super) async fn run(&self, pulse: &Pulse, stop: &CancellationToken) {
+        let mut polling = Polling {
+            receiver: self,
+            breaker: self.station.breaker.subscribe(),
+            receives: JoinSet::new(),
+            pace: Pace::new(self.station.jitter.clone()),
+            gathered: Vec::new(),
+            send_at: Instant::now(),
+        };
+        polling.run(pulse, stop).await;
+        polling.finish(pulse).await;
     }
 
-    /// Returns how many messages the next receive may bring; 0 when there is none to be.
-    fn room(&self, breaker: &mut watch::Receiver<State>, under_way: usize, wanted: usize) -> usize {
-        match &*breaker.borrow_and_update() {
-            State::Closed if under_way < wanted => BATCH_ENTRIES_MAX,
-            State::HalfOpen { .. } if under_way == 0 && self.pool.taken() == 0 => 1,
-            State::Closed | State::HalfOpen { .. } | State::Open { .. } => 0,
-        }
-    }
-
-    /// Takes messages under lease and hands them on; tells whether the receive came back full.
-    async fn take_in(&self, received: Received) -> Result<bool, ()> {
-        let Received {
-            sent,
-            asked,
-            permits,
-            answer,
-        } = received;
-        let messages = self.note(answer)?;
-        let full = messages.len() == asked;
+    /// Takes messages under lease and hands them on.
+    fn take_in(&self, messages: Vec<Message>, permits: Vec<Permit>, sent: Instant) {
         for (message, permit) in messages.into_iter().zip(permits) {
+            // Of a message that is being worked on only the newer receipt is kept.
             if let Some(lease) = self.leases.hold(&message.id, &message.receipt, sent) {
-                self.station.metrics.inflight.increment(1.0);
                 self.dispatcher.dispatch(Delivery {
-                    message,
+                    message: Arc::new(message),
                     lease,
-                    permit,
+                    received: sent,
+                    place: Place::new(Arc::clone(&self.station), permit),
                 });
             }
         }
-        Ok(full)
     }
 
-    /// Makes visible again what came after the stop.
+    /// Makes visible again what came after the stop, but for what is being worked on.
     async fn give_back(&self, received: Received) {
-        let until = received.sent + self.station.limits.visibility;
-        for message in self.note(received.answer).unwrap_or_default() {
-            let action = Action::Show(Duration::ZERO);
-            let ack = Ack {
-                receipt: message.receipt,
-                action,
-                until,
-            };
-            // The acknowledger lives as long as the station has its sender.
-            let _ = self.station.acks.send(ack).await;
+        for message in received.answer.unwrap_or_default() {
+            let lease = self
+                .leases
+                .hold(&message.id, &message.receipt, received.sent);
+            let Some(lease) = lease else { continue };
+            if let Ok(lease) = lease.end().await {
+                self.station.give_back(lease).await;
+            }
         }
     }
 
-    fn note(&self, answer: Result<Vec<Message>, QueueError>) -> Result<Vec<Message>, ()> {
+    /// Counts a receive and shows whether the queue can be reached.
+    fn note(&self, answer: &Result<Vec<Message>, QueueError>) {
         let metrics = &self.station.metrics;
-        let check = format!("queue {}", self.queue.name());
-        match answer {
+        metrics.receive_completed();
+        let finding = match answer {
             Ok(messages) => {
-                self.health.set_check(&check, Ok(()));
-                self.station.progress.received(messages.len());
-                metrics.receives.increment(if messages.is_empty() {
+                self.station.progress.polled(messages.is_empty());
+                let result = if messages.is_empty() {
                     "empty"
                 } else {
                     "messages"
-                });
+                };
+                metrics.receives.increment(result);
                 metrics.messages_received.increment(messages.len() as u64);
-                metrics.receive_completed();
-                Ok(messages)
+                Ok(())
             }
             Err(error) => {
-                self.health.set_check(&check, Err(error.to_string()));
                 metrics.receives.increment("failed");
-                metrics.receive_completed();
                 tracing::warn!(
                     queue = self.queue.name(),
-                    error = &error as &dyn std::error::Error,
+                    error = error as &dyn std::error::Error,
                     "receive failed"
                 );
-                Err(())
+                Err(error.to_string())
+            }
+        };
+        self.health
+            .set_check(&format!("queue {}", self.queue.name()), finding);
+    }
+}
+
+impl Polling<'_> {
+    async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            pulse.tick();
+            let appetite = self.appetite();
+            let more = self.gather(appetite);
+            let lingers = !self.gathered.is_empty();
+            if lingers && (more == 0 || Instant::now() >= self.send_at) {
+                self.send();
+                continue;
+            }
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some(received) = self.receives.join_next(), if !self.receives.is_empty() => {
+                    self.received(received);
+                }
+                permit = self.receiver.pool.take(), if more > 0 => self.keep(permit),
+                permit = self.receiver.pool.take_alone(), if appetite == Appetite::Probe => {
+                    self.keep(permit);
+                    self.send();
+                }
+                _ = self.breaker.changed() => {}
+                () = sleep_until(wake) => {}
             }
         }
     }
-}
 
-async fn receive(queue: Arc<dyn Queue>, permits: Vec<Permit>, wait: Duration) -> Received {
-    let sent = Instant::now();
-    let asked = permits.len();
-    let answer = queue.receive(asked, wait).await;
-    Received {
-        sent,
-        asked,
-        permits,
-        answer,
+    /// Waits for the receives under way.
+    async fn finish(&mut self, pulse: &Pulse) {
+        self.gathered.clear();
+        while !self.receives.is_empty() {
+            pulse.tick();
+            tokio::select! {
+                biased;
+                Some(received) = self.receives.join_next() => {
+                    if let Ok(received) = received {
+                        self.receiver.note(&received.answer);
+                        self.receiver.give_back(received).await;
+                    }
+                }
+                () = sleep_until(Instant::now() + TICK) => {}
+            }
+        }
     }
-}
 
-async fn pause(pause: Duration, stop: &CancellationToken, pulse: &Pulse) {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = sleep(pause) => pulse.tick(),
+    fn appetite(&mut self) -> Appetite {
+        let under_way = self.receives.len();
+        let has_room = self.pace.wants_more_than(under_way, Instant::now());
+        match &*self.breaker.borrow_and_update() {
+            State::Closed if has_room => {
+                Appetite::Messages(BATCH_ENTRIES_MAX.min(self.receiver.pool.size()))
+            }
+            State::HalfOpen { .. } if has_room && under_way == 0 => Appetite::Probe,
+            State::Closed | State::HalfOpen { .. } | State::Open { .. } => Appetite::Nothing,
+        }
+    }
+
+    /// Takes the permits that are free, and returns how many more the next receive could do with.
+    fn gather(&mut self, appetite: Appetite) -> usize {
+        let Appetite::Messages(most) = appetite else {
+            self.gathered.clear();
+            return 0;
+        };
+        while !self.gathered.is_empty() && self.gathered.len() < most {
+            let Some(permit) = self.receiver.pool.try_take() else {
+                break;
+            };
+            self.gathered.push(permit);
+        }
+        most - self.gathered.len()
+    }
+
+    fn keep(&mut self, permit: Permit) {
+        if self.gathered.is_empty() {
+            self.send_at = Instant::now() + PERMITS_LINGER;
+        }
+        self.gathered.push(permit);
+    }
+
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let linger_ends = (!self.gathered.is_empty()).then_some(self.send_at);
+        let soonest = linger_ends.into_iter().chain(self.pace.rests_until(now));
+        soonest.fold(now + TICK, Instant::min)
+    }
+
+    /// Sends a receive for as many messages as there are permits.
+    fn send(&mut self) {
+        let permits = std::mem::take(&mut self.gathered);
+        let queue = Arc::clone(&self.receiver.queue);
+        let wait = self.receiver.station.limits.receive_wait;
+        self.receives.spawn(async move {
+            let sent = Instant::now();
+            let answer = queue.receive(permits.len(), wait).await;
+            Received {
+                sent,
+                permits,
+                answer,
+            }
+        });
+    }
+
+    /// Takes in what a receive brought, and sets the pace by it.
+    fn received(&mut self, received: Result<Received, JoinError>) {
+        let Received {
+            sent,
+            permits,
+            answer,
+        } = match received {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::error!(
+                    queue = self.receiver.queue.name(),
+                    error = &error as &dyn std::error::Error,
+                    "a receive ended early"
+                );
+                return self.pace.failed(Instant::now(), Instant::now());
+            }
+        };
+        self.receiver.note(&answer);
+        match answer {
+            Ok(messages) => {
+                self.pace.brought(sent, messages.len(), permits.len());
+                self.receiver.take_in(messages, permits, sent);
+            }
+            Err(_) => self.pace.failed(sent, Instant::now()),
+        }
     }
 }

@@ -1,25 +1,25 @@
 //! The one log line and the counts of a message, at its end.
 
-use jiff::Timestamp;
 use tracing::Span;
 
-use super::outcome::Outcome;
-use super::settle::Seen;
+use super::outcome::{Ending, Outcome};
+use super::seen::Seen;
 use super::settlement::Settlement;
 use super::station::Station;
-use crate::message::Message;
+use crate::message::{Message, RawEnvelope};
 use crate::service::config::LogSuccess;
+use crate::service::metrics::NO_HANDLER;
 
 /// Of this many successes one gets a line when they are sampled.
 const SAMPLE_OF: u64 = 100;
 
 /// Makes the span in which a handler runs, so that its own lines can be told apart.
-pub(super) fn span(message: &Message, seen: &Seen) -> Span {
+pub(super) fn span(message: &Message, event: &RawEnvelope<'_>) -> Span {
     tracing::info_span!(
         "process",
         message.id = message.id.0,
-        event.type = seen.event_type,
-        trace_id = trace_id(seen),
+        event.type = event.event_type.as_ref(),
+        trace_id = event.trace_parent.as_deref().and_then(trace_id),
     )
 }
 
@@ -28,30 +28,24 @@ pub(super) fn finished(
     station: &Station,
     message: &Message,
     seen: &Seen,
-    outcome: &Outcome,
+    ending: &Ending,
     settlement: &Settlement,
 ) {
+    let Ending { outcome, cause } = ending;
     let took = seen.started.elapsed();
-    let now = Timestamp::now();
-    let handler = seen.event_type.as_deref().unwrap_or_default();
-    station
-        .metrics
-        .handler(handler)
-        .ended(outcome.as_str(), took);
+    let handler = seen.event_type.as_deref().unwrap_or(NO_HANDLER);
+    let metrics = &station.metrics;
+    metrics.handler(handler).ended(outcome.as_str(), took);
     if outcome.is_done() {
-        let first_sent = message
-            .failure
-            .as_ref()
-            .map_or(message.sent_at, |f| f.first_sent_at);
-        let critical = now.duration_since(first_sent);
-        station
-            .metrics
-            .committed_after(critical.try_into().unwrap_or_default());
-        if !wants_line(station, settlement) {
+        let done_before = station.progress.done(*outcome == Outcome::Duplicate);
+        let failure = message.failure.as_deref();
+        let first_sent = failure.map_or(message.sent_at, |failure| failure.first_sent_at);
+        let critical = station.clock.now().duration_since(first_sent);
+        metrics.committed_after(critical.try_into().unwrap_or_default());
+        if !wants_line(station.limits.log_success, done_before, settlement) {
             return;
         }
     }
-    let key = seen.key.as_ref();
     let (settled, after_secs) = match settlement {
         Settlement::Delete => ("deleted", None),
         Settlement::Retry { after } => ("retried", Some(after.as_secs())),
@@ -59,6 +53,7 @@ pub(super) fn finished(
         Settlement::DeadLetter { .. } => ("dead_lettered", None),
         Settlement::Abandon => ("abandoned", None),
     };
+    let key = seen.key.as_ref();
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident, $text:literal) => {
@@ -67,15 +62,16 @@ pub(super) fn finished(
                 queue = station.limits.queue,
                 message.id = message.id.0,
                 message.receives = message.receive_count,
-                event.type = seen.event_type,
+                event.type = seen.event_type.as_deref(),
                 event.id = key.map(|key| key.id.as_str()),
                 event.source = key.map(|key| key.source.as_str()),
-                trace_id = trace_id(seen),
+                trace_id = seen.trace_parent.as_deref().and_then(trace_id),
                 outcome = outcome.as_str(),
                 reason = reason(outcome),
+                error = cause.as_deref(),
                 settlement = settled,
                 after_secs,
-                attempt = seen.charged + 1,
+                attempt = seen.attempt(station.limits.attempts_max),
                 duration_ms,
                 $text
             )
@@ -88,16 +84,12 @@ pub(super) fn finished(
     }
 }
 
-fn wants_line(station: &Station, settlement: &Settlement) -> bool {
-    match station.limits.log_success {
-        _ if *settlement == Settlement::Abandon => true,
+/// Tells whether a success gets a line; one that could not be acknowledged always does.
+fn wants_line(log_success: LogSuccess, done_before: u64, settlement: &Settlement) -> bool {
+    match log_success {
         LogSuccess::All => true,
-        LogSuccess::Sampled => station
-            .progress
-            .snapshot()
-            .settled
-            .is_multiple_of(SAMPLE_OF),
-        LogSuccess::None => false,
+        LogSuccess::Sampled if done_before.is_multiple_of(SAMPLE_OF) => true,
+        LogSuccess::Sampled | LogSuccess::None => *settlement == Settlement::Abandon,
     }
 }
 
@@ -108,16 +100,16 @@ fn reason(outcome: &Outcome) -> Option<String> {
             Some(detail) => format!("{reason}: {detail}"),
             None => reason.to_string(),
         }),
-        Outcome::Unavailable { dependency } => Some(format!(
-            "{} is unavailable",
-            dependency.as_deref().unwrap_or("the way")
-        )),
+        Outcome::Unavailable {
+            dependency: Some(dependency),
+        } => Some(format!("{dependency} is unavailable")),
+        Outcome::Unavailable { dependency: None } => Some("contention".to_owned()),
         Outcome::Undecodable(error) => Some(error.to_string()),
         _ => None,
     }
 }
 
 /// Returns the trace id of a W3C `traceparent`: the second of its four parts.
-fn trace_id(seen: &Seen) -> Option<&str> {
-    seen.trace_parent.as_deref()?.split('-').nth(1)
+fn trace_id(trace_parent: &str) -> Option<&str> {
+    trace_parent.split('-').nth(1)
 }

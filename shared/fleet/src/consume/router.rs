@@ -1,15 +1,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::commit_group::CommitGroup;
+use super::commit_group::{Admission, CommitGroup};
 use super::context::{Context, Done};
-use super::delivery::Delivery;
-use super::error::HandlerError;
 use super::handler::{BatchHandler, Handler};
+use super::lane::{Intake, Single, Stop};
 use super::station::Station;
 use crate::message::{DecodeError, Event, RawEnvelope, decode_data};
 
@@ -49,31 +51,18 @@ pub(super) enum Route {
     Batch(Arc<dyn Many>),
 }
 
-/// A [`Handler`] whose event type is erased.
-#[async_trait]
-pub(super) trait Single: Send + Sync {
-    fn has_outside_effect(&self) -> bool;
-
-    /// Decodes data as its event, to see whether it fits.
-    fn check(&self, data: &str) -> Result<(), DecodeError>;
-
-    async fn run(&self, event: &RawEnvelope<'_>, cx: &mut Context<'_>) -> Result<Done, Stop>;
-}
-
 /// A [`BatchHandler`] whose event type is erased.
-#[async_trait]
 pub(super) trait Many: Send + Sync {
     /// Decodes data as its event, to see whether it fits.
     fn check(&self, data: &str) -> Result<(), DecodeError>;
 
-    /// Serves deliveries until their channel closes.
-    async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>);
-}
-
-/// Why a handler did not get done.
-pub(super) enum Stop {
-    Undecodable(DecodeError),
-    Handler(HandlerError),
+    /// Starts its committer, which ends when nothing more comes, and returns the way to it.
+    fn start(
+        self: Arc<Self>,
+        station: &Arc<Station>,
+        committers: &TaskTracker,
+        nothing_more_comes: &CancellationToken,
+    ) -> Arc<dyn Intake>;
 }
 
 impl Consumer {
@@ -165,13 +154,33 @@ impl<H: Handler> Single for Typed<H> {
     }
 }
 
-#[async_trait]
 impl<H: BatchHandler> Many for Typed<H> {
     fn check(&self, data: &str) -> Result<(), DecodeError> {
         decode_data::<H::Event>(data).map(drop)
     }
 
-    async fn serve(&self, station: Arc<Station>, deliveries: mpsc::Receiver<Delivery>) {
-        CommitGroup::new(&self.0, station).run(deliveries).await;
+    fn start(
+        self: Arc<Self>,
+        station: &Arc<Station>,
+        committers: &TaskTracker,
+        nothing_more_comes: &CancellationToken,
+    ) -> Arc<dyn Intake> {
+        let (admission, mut admitted) = Admission::new(Arc::clone(station));
+        let (station, nothing_more_comes) = (Arc::clone(station), nothing_more_comes.clone());
+        committers.spawn(async move {
+            let group = CommitGroup::new(&self.0, station);
+            loop {
+                let run = group.run(&mut admitted, &nothing_more_comes);
+                if AssertUnwindSafe(run).catch_unwind().await.is_ok() {
+                    return;
+                }
+                // The batch that met the panic comes back when its leases have run out.
+                tracing::error!(
+                    event.r#type = H::Event::TYPE,
+                    "committer panicked, it goes on"
+                );
+            }
+        });
+        Arc::new(admission)
     }
 }

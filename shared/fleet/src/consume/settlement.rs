@@ -13,14 +13,18 @@ const RETRY_INITIAL: Duration = Duration::from_secs(2);
 /// SQS has a cap on those.
 const RETRY_CAP: Duration = Duration::from_secs(15 * 60);
 
-/// The longest visibility timeout.
+/// The longest that a message may be invisible, counted from its receive.
 ///
-/// Source: SQS API reference, `ChangeMessageVisibility` (12 hours); a second is
-/// left, because the time is counted from the receive.
+/// Source: SQS API reference, `ChangeMessageVisibility`: 12 hours in all, and
+/// more is an error. A minute is left for the way to SQS.
 const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 60 * 60 - 60);
 
-/// How long a message waits while a dependency is down: at least the breaker's longest pause.
+/// How long a message waits at least while a dependency is down: the breaker's longest pause.
 const UNAVAILABLE_RELEASE: Duration = Duration::from_secs(4);
+
+/// The ceilings of the wait for whoever is in the way. They grow with the
+/// receives: a hundred of those and SQS itself takes the message away.
+const CONTENDED_RELEASES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// How long a message of an unknown type waits: a deploy may be rolling.
 const UNKNOWN_TYPE_RELEASE: Duration = Duration::from_secs(60);
@@ -60,6 +64,10 @@ pub struct Facts {
     pub charged: u32,
     /// How many attempts it has.
     pub attempts_max: u32,
+    /// How often SQS has handed it out.
+    pub receives: u32,
+    /// How long ago it was received.
+    pub held_for: Duration,
     /// How long an unknown type is waited for.
     pub unknown_type_grace: Duration,
     /// The time of the decision.
@@ -85,13 +93,15 @@ pub fn decide(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
         Outcome::Panicked => retry_or_give_up("handler panicked", None, facts, jitter),
         Outcome::Unavailable {
             dependency: Some(_),
-        } => Settlement::Release {
-            after: UNAVAILABLE_RELEASE + jitter.up_to(UNAVAILABLE_RELEASE),
-        },
-        // Whoever was in the way is done within moments.
-        Outcome::Unavailable { dependency: None } => Settlement::Release {
-            after: whole_seconds(jitter.up_to(UNAVAILABLE_RELEASE)),
-        },
+        } => {
+            let spread = retry::ceiling(UNAVAILABLE_RELEASE, RETRY_CAP, facts.receives);
+            release_in(UNAVAILABLE_RELEASE + jitter.up_to(spread), facts)
+        }
+        Outcome::Unavailable { dependency: None } => {
+            let (initial, cap) = CONTENDED_RELEASES;
+            let ceiling = retry::ceiling(initial, cap, facts.receives);
+            release_in(jitter.up_to(ceiling), facts)
+        }
         Outcome::UnknownType { since } => unknown_type(*since, facts, jitter),
         Outcome::Interrupted => Settlement::Release {
             after: Duration::ZERO,
@@ -115,9 +125,14 @@ fn retry_or_give_up(
         };
     }
     let backoff = || retry::full_jitter(jitter, retry::ceiling(RETRY_INITIAL, RETRY_CAP, attempt));
-    let after = after.unwrap_or_else(backoff).min(VISIBILITY_MAX);
     Settlement::Retry {
-        after: whole_seconds(after),
+        after: accepted(after.unwrap_or_else(backoff), facts),
+    }
+}
+
+fn release_in(after: Duration, facts: &Facts) -> Settlement {
+    Settlement::Release {
+        after: accepted(after, facts),
     }
 }
 
@@ -132,16 +147,19 @@ fn unknown_type(since: Option<Timestamp>, facts: &Facts, jitter: &Jitter) -> Set
             detail: None,
         };
     }
-    let after = UNKNOWN_TYPE_RELEASE + jitter.up_to(UNKNOWN_TYPE_RELEASE / 4);
-    Settlement::Release {
-        after: whole_seconds(after),
-    }
+    release_in(
+        UNKNOWN_TYPE_RELEASE + jitter.up_to(UNKNOWN_TYPE_RELEASE / 4),
+        facts,
+    )
 }
 
-/// SQS counts visibility in whole seconds; rounding down would come too early.
-fn whole_seconds(duration: Duration) -> Duration {
-    let partial = u64::from(duration.subsec_nanos() > 0);
-    Duration::from_secs(duration.as_secs() + partial)
+/// Turns a wait into one that SQS accepts: whole seconds, rounded up so as not to come too
+/// early, and no more than are left of twelve hours.
+fn accepted(after: Duration, facts: &Facts) -> Duration {
+    let left = VISIBILITY_MAX.saturating_sub(facts.held_for);
+    let partial = u64::from(after.subsec_nanos() > 0);
+    Duration::from_secs(after.as_secs().saturating_add(partial))
+        .min(Duration::from_secs(left.as_secs()))
 }
 
 #[cfg(test)]
@@ -155,6 +173,8 @@ mod tests {
         Facts {
             charged,
             attempts_max: 5,
+            receives: charged + 1,
+            held_for: Duration::ZERO,
             unknown_type_grace: Duration::from_secs(3600),
             now: Timestamp::from_second(10_000).unwrap(),
         }
@@ -242,6 +262,36 @@ mod tests {
     }
 
     #[test]
+    fn metrics_have_a_label_for_each_class_of_dead_letters() {
+        use crate::service::metrics::DEAD_LETTER_REASONS;
+        assert_eq!(
+            FailureClass::ALL.map(FailureClass::as_str),
+            DEAD_LETTER_REASONS
+        );
+    }
+
+    #[test]
+    fn whoever_meets_contention_again_and_again_waits_longer_each_time() {
+        let longest = |receives| {
+            let facts = Facts {
+                receives,
+                ..facts(0)
+            };
+            let contended = Outcome::Unavailable { dependency: None };
+            let delays =
+                (0..200).map(
+                    |seed| match decide(&contended, &facts, &Jitter::seeded(seed)) {
+                        Settlement::Release { after } => after.as_secs(),
+                        other => panic!("{other:?}"),
+                    },
+                );
+            delays.max().unwrap()
+        };
+        assert_eq!([1, 2, 3, 4].map(longest), [2, 4, 8, 16]);
+        assert_eq!(longest(90), 60);
+    }
+
+    #[test]
     fn a_shutdown_gives_the_message_back_at_once() {
         assert_eq!(
             decided(&Outcome::Interrupted, 4),
@@ -253,8 +303,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn delays_fit_into_what_sqs_accepts(seed: u64, charged in 0u32..4, wanted in 0u64..200_000) {
+        fn delays_fit_into_what_sqs_accepts(
+            seed: u64, charged in 0u32..4, receives: u32, wanted: u64, held in 0u64..43_200,
+        ) {
             let jitter = Jitter::seeded(seed);
+            let held_for = Duration::from_secs(held);
+            let facts = Facts { receives, held_for, ..facts(charged) };
             let outcomes = [
                 failed(),
                 Outcome::Failed { reason: "r".into(), after: Some(Duration::from_secs(wanted)) },
@@ -263,9 +317,10 @@ mod tests {
                 Outcome::UnknownType { since: None },
             ];
             for outcome in outcomes {
-                match decide(&outcome, &facts(charged), &jitter) {
+                match decide(&outcome, &facts, &jitter) {
                     Settlement::Retry { after } | Settlement::Release { after } => {
-                        prop_assert!(after < Duration::from_secs(43_200));
+                        prop_assert!(held_for + after <= Duration::from_secs(43_200));
+                        prop_assert_eq!(after.subsec_nanos(), 0);
                     }
                     other => prop_assert!(false, "{other:?}"),
                 }

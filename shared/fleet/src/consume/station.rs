@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acknowledger::Ack;
 use super::breaker::Breaker;
+use super::clock::Clock;
 use super::progress::Progress;
 use crate::queue::Queue;
 use crate::service::config::LogSuccess;
@@ -16,6 +17,7 @@ use crate::store::Store;
 /// What every delivery of one consumer needs to be worked on and settled.
 pub(super) struct Station {
     pub(super) limits: Limits,
+    pub(super) clock: Clock,
     pub(super) store: Arc<dyn Store>,
     pub(super) dead_letters: Arc<dyn Queue>,
     pub(super) acks: mpsc::Sender<Ack>,

@@ -1,15 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::acknowledger::{self, Acknowledger};
+use super::acknowledger::Acknowledger;
 use super::breaker::Breaker;
-use super::delivery::Pool;
+use super::clock::Clock;
 use super::dispatch::Dispatcher;
 use super::lease::Leases;
+use super::loops::Loops;
+use super::pool::Pool;
 use super::progress::Progress;
 use super::receiver::Receiver;
 use super::router::Consumer;
@@ -22,11 +24,10 @@ use crate::service::shutdown::Shutdown;
 use crate::service::supervise::Supervisor;
 use crate::store::Store;
 
-/// How long the loops of a consumer may be silent. The longest of their waits
-/// is a second; a tick that is this late means that the loop is stuck.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long handlers that were cancelled may take to be settled.
+const SETTLE_TAIL: Duration = Duration::from_secs(4);
 
-/// How long the shutdown may take after the last handler has ended.
+/// How long the shutdown may take after the grace, acknowledgements included.
 const TAIL: Duration = Duration::from_secs(5);
 
 /// The clients of one queue, apart so that none waits behind another.
@@ -63,6 +64,7 @@ pub struct Worker {
     consumer: Consumer,
     parts: Parts,
     progress: Arc<Progress>,
+    clock: Clock,
 }
 
 impl Worker {
@@ -71,8 +73,16 @@ impl Worker {
         Self {
             consumer,
             parts,
-            progress: Arc::new(Progress::new()),
+            progress: Arc::default(),
+            clock: Clock::System,
         }
+    }
+
+    /// Replaces the system's clock, for a run on a paused runtime.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Returns the view of its progress.
@@ -91,113 +101,104 @@ impl Worker {
     /// # Cancellation
     ///
     /// It must not be dropped: request the shutdown instead.
-    pub async fn run(self, aside: &tokio::runtime::Handle, shutdown: &Shutdown) {
-        let Self {
-            consumer,
-            parts,
-            progress,
-        } = self;
-        let Parts {
-            queues,
-            store,
-            limits,
-            health,
-            jitter,
-        } = parts;
-        let done = CancellationToken::new();
-        let metrics = ConsumerMetrics::new(&limits.queue, &consumer.event_types());
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a pool has far fewer than 2^52 permits"
-        )]
-        metrics.concurrency_limit.set(limits.concurrency as f64);
-        let apart = Supervisor::new(aside.clone(), health.clone(), jitter.clone(), done.clone());
+    pub async fn run(self, aside: &Handle, shutdown: &Shutdown) {
+        let metrics = ConsumerMetrics::new(&self.parts.limits.queue, &self.consumer.event_types());
+        metrics
+            .concurrency_limit
+            .set(gauge(self.parts.limits.concurrency));
+        let Queues {
+            receive,
+            settle,
+            lease,
+            dead_letters,
+        } = self.parts.queues;
+        let (health, jitter) = (self.parts.health, self.parts.jitter);
+        let loops = Loops::new(self.parts.limits.consumer, health.clone(), jitter.clone());
 
-        let leases = Leases::new(limits.visibility, metrics.clone());
-        let (keeper, lease_queue, until) = (Arc::clone(&leases), queues.lease, done.clone());
-        apart.run(
-            &format!("{}.leases", limits.consumer),
-            SILENCE_MAX,
-            move |pulse| {
-                let (keeper, queue, until) =
-                    (Arc::clone(&keeper), Arc::clone(&lease_queue), until.clone());
-                async move {
-                    keeper.keep(queue.as_ref(), &pulse, &until).await;
-                    Ok(())
-                }
-            },
-        );
-        let breaker = Arc::new(Breaker::new(
-            Arc::clone(&store),
-            health.clone(),
-            jitter.clone(),
-        ));
-        let (watched, until) = (Arc::clone(&breaker), done.clone());
-        apart.run(
-            &format!("{}.breaker", limits.consumer),
-            SILENCE_MAX,
-            move |pulse| {
-                let (breaker, until) = (Arc::clone(&watched), until.clone());
-                async move {
-                    breaker.watch(&pulse, &until).await;
-                    Ok(())
-                }
-            },
-        );
+        let store = self.parts.store;
+        let breaker = Breaker::new(Arc::clone(&store), health.clone(), jitter.clone());
+        let breaker = Arc::new(breaker);
+        let leases = Leases::new(self.parts.limits.visibility, metrics.clone());
+        let apart = loops.supervisor(aside, &loops.all_is_done);
+        loops.keep_leases(&apart, &leases, lease);
+        loops.watch_breaker(&apart, &breaker);
 
-        let (acks, queued) = mpsc::channel(acknowledger::QUEUED_MAX);
-        let acknowledger = Acknowledger::new(queues.settle, metrics.clone(), jitter.clone());
-        let pool = Pool::new(limits.concurrency);
-        let pulse = health.register_loop(format!("{}.receiver", limits.consumer), SILENCE_MAX);
+        let work_is_over = CancellationToken::new();
+        let acknowledger = Acknowledger::new(settle, metrics.clone(), jitter.clone());
+        let acknowledging = loops.supervisor(&Handle::current(), &work_is_over);
+        let acks = loops.acknowledge(&acknowledging, acknowledger, &work_is_over);
+
+        let pool = Pool::new(self.parts.limits.concurrency);
         let station = Arc::new(Station {
-            limits,
+            limits: self.parts.limits,
+            clock: self.clock,
             store,
-            dead_letters: queues.dead_letters,
+            dead_letters,
             acks,
             breaker,
             jitter,
             metrics,
-            progress,
+            progress: self.progress,
             stop_working: shutdown.stop_working.clone(),
         });
-        let dispatcher = Dispatcher::new(&consumer, Arc::clone(&station));
+        let dispatcher = Arc::new(Dispatcher::new(&self.consumer, Arc::clone(&station)));
         let receiver = Receiver {
-            queue: queues.receive,
+            queue: receive,
             pool,
             leases,
             station,
-            dispatcher,
+            dispatcher: Arc::clone(&dispatcher),
             health,
         };
-        let stop = &shutdown.stop_receiving;
-        let working = async {
-            tokio::select! {
-                biased;
-                () = receiver.run(&pulse, stop) => {}
-                () = overdue(&shutdown.stop_working) => {
-                    tracing::error!("work did not end in time and is left to its leases");
-                }
-            }
-        };
-        let acknowledging = async {
-            tokio::select! {
-                biased;
-                () = acknowledger.run(queued) => {}
-                () = overdue(&shutdown.stop_working) => {
-                    tracing::error!("acknowledgements did not go out in time");
-                }
-            }
-        };
-        tokio::join!(working, acknowledging);
-        done.cancel();
-        if timeout(TAIL, apart.ended()).await.is_err() {
-            tracing::warn!("heartbeats did not end in time");
-        }
+        let receiving = loops.supervisor(&Handle::current(), &shutdown.stop_receiving);
+        loops.receive(&receiving, receiver, &shutdown.stop_receiving);
+
+        drain(&receiving, &dispatcher, shutdown).await;
+        work_is_over.cancel();
+        flush(&acknowledging, shutdown).await;
+        loops.end([receiving, acknowledging, apart]).await;
     }
 }
 
-/// Completes when the work was cancelled and did not end within the tail.
-async fn overdue(stop_working: &CancellationToken) {
-    stop_working.cancelled().await;
-    sleep(TAIL).await;
+/// Waits until the receives under way are answered, and what they brought before is settled.
+async fn drain(receiving: &Supervisor, dispatcher: &Dispatcher, shutdown: &Shutdown) {
+    let work = async {
+        receiving.ended().await;
+        dispatcher.finish().await;
+    };
+    if !in_time(work, &shutdown.stop_working, SETTLE_TAIL).await {
+        tracing::error!("work did not end in time and is left to its leases");
+    }
+}
+
+/// Waits until the last acknowledgements have gone out.
+async fn flush(acknowledging: &Supervisor, shutdown: &Shutdown) {
+    if !in_time(acknowledging.ended(), &shutdown.stop_working, TAIL).await {
+        tracing::error!("acknowledgements did not go out in time");
+    }
+}
+
+/// Waits for work to end, and no longer than `tail` after it was cancelled; tells whether it has ended.
+async fn in_time(
+    work: impl Future<Output = ()>,
+    stop_working: &CancellationToken,
+    tail: Duration,
+) -> bool {
+    let overdue = async {
+        stop_working.cancelled().await;
+        sleep(tail).await;
+    };
+    tokio::select! {
+        biased;
+        () = work => true,
+        () = overdue => false,
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a pool has far fewer than 2^52 permits"
+)]
+fn gauge(permits: usize) -> f64 {
+    permits as f64
 }

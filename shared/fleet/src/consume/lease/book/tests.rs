@@ -1,0 +1,243 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const VISIBILITY: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+struct Stage {
+    book: Book,
+    now: Instant,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            book: Book::new(VISIBILITY),
+            now: Instant::now(),
+        }
+    }
+
+    fn take(&mut self, message: &str, receipt: &str) -> Option<(u64, oneshot::Receiver<()>)> {
+        let (id, receipt) = (MessageId(message.to_owned()), Receipt(receipt.to_owned()));
+        match self.book.take(&id, &receipt, self.now) {
+            Taken::Leased(number, lost) => Some((number, lost)),
+            Taken::HandedOver => None,
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
+    fn look(&mut self) -> Look {
+        self.book.look(self.now, true, PATIENCE)
+    }
+
+    fn extended(&mut self, extension: &Extension, end: Extended) -> bool {
+        self.book.extended(extension, end, self.now)
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_extended_at_half_of_its_time_again_and_again() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    for _ in 0..5 {
+        stage.pass(29);
+        assert_eq!(stage.look().batch.len(), 0);
+        stage.pass(1);
+        let look = stage.look();
+        assert_eq!(look.batch.len(), 1);
+        assert_eq!(stage.look().batch.len(), 0, "one call at a time");
+        let until = stage.now + VISIBILITY;
+        assert!(!stage.extended(&look.batch[0], Extended::Until(until)));
+    }
+    let ended = stage.book.end(number).unwrap().expect("nothing under way");
+    assert_eq!(ended.deadline, stage.now + VISIBILITY);
+    assert_eq!(stage.book.due.len() + stage.book.by_message.len(), 0);
+}
+
+#[tokio::test]
+async fn a_failed_extension_is_tried_until_the_deadline_and_then_the_lease_is_lost() {
+    let mut stage = Stage::new();
+    let (number, mut lost) = stage.take("m", "r").unwrap();
+    stage.pass(30);
+    let (mut tries, mut lost_count) = (0, 0);
+    for _ in 0..60 {
+        let look = stage.look();
+        lost_count += look.lost;
+        for extension in &look.batch {
+            tries += 1;
+            stage.extended(extension, Extended::Failed);
+        }
+        stage.pass(1);
+    }
+    assert_eq!((tries, lost_count), (30, 1));
+    assert!(lost.try_recv().is_err(), "the sender is gone");
+    assert!(matches!(stage.book.end(number), Err(LeaseLost)));
+}
+
+#[tokio::test]
+async fn a_lease_runs_out_while_its_extension_hangs_and_a_late_answer_changes_nothing() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    stage.pass(30);
+    let look = stage.look();
+    assert!(matches!(stage.book.end(number), Ok(None)), "waited for");
+    stage.pass(30);
+    assert_eq!(stage.look().lost, 1);
+    let late = Extended::Until(stage.now + VISIBILITY);
+    assert!(!stage.extended(&look.batch[0], late));
+    assert!(matches!(stage.book.end(number), Err(LeaseLost)));
+}
+
+#[tokio::test]
+async fn a_lease_runs_out_while_no_call_can_be_made() {
+    let mut stage = Stage::new();
+    let _lease = stage.take("m", "r").unwrap();
+    for _ in 0..60 {
+        let look = stage.book.look(stage.now, false, PATIENCE);
+        assert!(look.batch.is_empty() && look.lost == 0);
+        assert!(look.next > stage.now, "no busy loop");
+        stage.pass(1);
+    }
+    assert_eq!(stage.book.look(stage.now, false, PATIENCE).lost, 1);
+}
+
+#[tokio::test]
+async fn a_newer_receipt_is_handed_over_and_the_failure_of_the_older_costs_nothing() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "old").unwrap();
+    stage.pass(30);
+    let look = stage.look();
+    assert!(
+        stage.take("m", "new").is_none(),
+        "there is no second lease of a message"
+    );
+    assert!(!stage.extended(&look.batch[0], Extended::Lost));
+    let look = stage.look();
+    assert_eq!(look.batch[0].receipt, Receipt("new".to_owned()));
+    stage.extended(&look.batch[0], Extended::Until(stage.now + VISIBILITY));
+    let ended = stage.book.end(number).unwrap().unwrap();
+    assert_eq!(ended.receipt, Receipt("new".to_owned()));
+}
+
+#[tokio::test]
+async fn a_message_whose_lease_was_lost_can_be_taken_anew_before_its_handler_has_ended() {
+    let mut stage = Stage::new();
+    let (old, _lost) = stage.take("m", "1").unwrap();
+    stage.pass(61);
+    stage.look();
+    let (new, _also) = stage.take("m", "2").expect("a lease of its own");
+    stage.book.drop_lease(old);
+    assert!(stage.take("m", "3").is_none(), "the newer lease holds on");
+    let ended = stage.book.end(new).unwrap().unwrap();
+    assert_eq!(ended.receipt, Receipt("3".to_owned()));
+}
+
+#[tokio::test]
+async fn a_bounded_lease_is_not_extended_beyond_its_bound() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    let bound = stage.now + Duration::from_secs(40);
+    stage.book.keep_until(number, bound);
+    stage.pass(30);
+    let look = stage.look();
+    stage.extended(&look.batch[0], Extended::Until(stage.now + VISIBILITY));
+    stage.pass(30);
+    assert_eq!(stage.look().batch.len(), 0);
+    stage.pass(30);
+    assert_eq!(stage.look().lost, 1);
+}
+
+#[tokio::test]
+async fn a_lease_with_less_than_half_left_asks_for_more_before_work_starts() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    stage.look();
+    stage.pass(30);
+    assert_eq!(stage.book.confirm(number, stage.now), Ok(true));
+    stage.now += Duration::from_millis(1);
+    assert_eq!(stage.book.confirm(number, stage.now), Ok(false));
+    let look = stage.look();
+    stage.extended(&look.batch[0], Extended::Until(stage.now + VISIBILITY));
+    assert_eq!(stage.book.confirm(number, stage.now), Ok(true));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Take(u8),
+    Pass(u64),
+    Look(bool),
+    Answer(usize, u8),
+    End(usize),
+    Drop(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0u8..6).prop_map(Step::Take),
+        (0u64..40_000).prop_map(Step::Pass),
+        any::<bool>().prop_map(Step::Look),
+        (any::<usize>(), 0u8..3).prop_map(|(which, end)| Step::Answer(which, end)),
+        any::<usize>().prop_map(Step::End),
+        any::<usize>().prop_map(Step::Drop),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_each_lease_stands_in_the_book_once(
+        steps in proptest::collection::vec(step(), 1..200),
+    ) {
+        let mut stage = Stage::new();
+        let (mut numbers, mut under_way) = (Vec::new(), Vec::<Extension>::new());
+        for step in steps {
+            match step {
+                Step::Take(message) => {
+                    let taken = stage.take(&message.to_string(), "r");
+                    numbers.extend(taken.map(|(number, _)| number));
+                }
+                Step::Pass(millis) => stage.now += Duration::from_millis(millis),
+                Step::Look(may_call) => {
+                    let look = stage.book.look(stage.now, may_call, PATIENCE);
+                    prop_assert!(look.batch.len() <= BATCH_ENTRIES_MAX);
+                    prop_assert!(look.next <= stage.now + PATIENCE);
+                    under_way.extend(look.batch);
+                }
+                Step::Answer(which, end) if !under_way.is_empty() => {
+                    let extension = under_way.swap_remove(which % under_way.len());
+                    let end = match end {
+                        0 => Extended::Until(stage.now + VISIBILITY),
+                        1 => Extended::Failed,
+                        _ => Extended::Lost,
+                    };
+                    stage.extended(&extension, end);
+                }
+                Step::End(which) if !numbers.is_empty() => {
+                    let which = which % numbers.len();
+                    if let Ok(Some(_)) = stage.book.end(numbers[which]) {
+                        numbers.swap_remove(which);
+                    }
+                }
+                Step::Drop(which) if !numbers.is_empty() => {
+                    stage.book.drop_lease(numbers.swap_remove(which % numbers.len()));
+                }
+                Step::Answer(..) | Step::End(_) | Step::Drop(_) => {}
+            }
+            let book = &stage.book;
+            prop_assert_eq!(book.leases.len(), numbers.len());
+            let kept = book.leases.iter().filter(|(_, held)| held.lost.is_some());
+            let due: BTreeSet<_> = kept.map(|(number, held)| (held.due, *number)).collect();
+            prop_assert_eq!(&due, &book.due);
+            for held in book.leases.values().filter(|held| held.lost.is_some()) {
+                prop_assert!(held.due <= held.deadline);
+                let copies = book.leases.values().filter(|other| {
+                    other.lost.is_some() && other.message == held.message
+                });
+                prop_assert_eq!(copies.count(), 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The right to have one message in flight.
+///
+/// It comes back when it is dropped, and that happens when the acknowledgement
+/// of its message is queued: giving it back before would let memory grow.
+#[derive(Debug)]
+pub(super) struct Permit {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The bounded concurrency of one consumer.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    permits: Arc<Semaphore>,
+    size: usize,
+}
+
+impl Pool {
+    /// Makes a pool of at least one permit.
+    pub(super) fn new(size: usize) -> Self {
+        let size = size.max(1);
+        Self {
+            permits: Arc::new(Semaphore::new(size)),
+            size,
+        }
+    }
+
+    /// Returns how many permits there are in all.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Waits for a permit.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future takes none.
+    pub(super) async fn take(&self) -> Permit {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        Permit {
+            _permit: permit.expect("the pool's semaphore is never closed"),
+        }
+    }
+
+    /// Takes a permit if one is free.
+    pub(super) fn try_take(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(Permit { _permit: permit })
+    }
+
+    /// Waits until nobody has a permit, and takes one.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future takes none.
+    pub(super) async fn take_alone(&self) -> Permit {
+        let size = u32::try_from(self.size).unwrap_or(u32::MAX);
+        let all = Arc::clone(&self.permits).acquire_many_owned(size).await;
+        let mut all = all.expect("the pool's semaphore is never closed");
+        let one = all.split(1);
+        Permit {
+            _permit: one.expect("a pool has at least one permit"),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+use std::borrow::Cow;
+
+use tokio::time::Instant;
+
+use crate::message::{EventKey, RawEnvelope};
+
+/// What was learnt about a message while it was worked on.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) started: Instant,
+    pub(super) key: Option<EventKey>,
+    pub(super) event_type: Option<Cow<'static, str>>,
+    pub(super) trace_parent: Option<String>,
+    /// Attempts charged before this one.
+    pub(super) charged: u32,
+}
+
+impl Seen {
+    /// Starts the clock of the message; nothing is known of it yet.
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            key: None,
+            event_type: None,
+            trace_parent: None,
+            charged: 0,
+        }
+    }
+
+    /// Keeps what an envelope says, under the registered name of its type if there is one.
+    pub(super) fn learn(&mut self, event: RawEnvelope<'_>, event_type: Option<&'static str>) {
+        self.key = Some(event.key);
+        self.trace_parent = event.trace_parent;
+        self.event_type = Some(match event_type {
+            Some(registered) => Cow::Borrowed(registered),
+            None => Cow::Owned(event.event_type.into_owned()),
+        });
+    }
+
+    /// Tells whether all attempts were used up before, and the message is here only because its
+    /// copy could not be sent or its deletion got lost.
+    pub(super) fn is_used_up(&self, attempts_max: u32) -> bool {
+        self.charged >= attempts_max
+    }
+
+    /// Returns the number of this attempt, from 1; the last one's when all are used up.
+    pub(super) fn attempt(&self, attempts_max: u32) -> u32 {
+        self.charged + u32::from(!self.is_used_up(attempts_max))
+    }
+}
