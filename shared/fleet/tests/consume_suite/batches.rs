@@ -1,0 +1,305 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fleet::message::{EventKey, FailureClass};
+use fleet::store::{Claim, Store};
+use fleet::{BatchError, BatchHandler, Envelope, HandlerError, Tx};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::stage::{Act, Job, Play, Stage};
+
+/// The ids of the events of each call.
+type Batches = Arc<watch::Sender<Vec<Vec<String>>>>;
+
+/// Does what the jobs of a batch say; the first that fails fails them all.
+struct Group {
+    batches: Batches,
+    gate: Arc<Semaphore>,
+    /// Whether failures name their event.
+    names_culprits: bool,
+    runs: Arc<Mutex<BTreeMap<String, u32>>>,
+}
+
+impl BatchHandler for Group {
+    type Event = Job;
+    const EVENTS_MAX: usize = 20;
+
+    async fn handle(&self, events: &[Envelope<Job>], _: &mut Tx<'_>) -> Result<(), BatchError> {
+        let ids = events.iter().map(|event| event.key.id.clone()).collect();
+        self.batches.send_modify(|batches| batches.push(ids));
+        for (index, event) in events.iter().enumerate() {
+            let run = {
+                let mut runs = self.runs.lock().unwrap();
+                let run = runs.entry(event.key.id.clone()).or_default();
+                *run += 1;
+                *run
+            };
+            let error = match &event.data.act {
+                Act::Succeed | Act::Nothing => continue,
+                Act::Wait => {
+                    self.gate.acquire().await.unwrap().forget();
+                    continue;
+                }
+                Act::Work(seconds) => {
+                    let work = std::future::pending::<()>();
+                    let _ = timeout(Duration::from_secs(*seconds), work).await;
+                    continue;
+                }
+                Act::Panic => panic!("a bug of the handler"),
+                Act::Reject => HandlerError::permanent("no customer"),
+                Act::Call(dependency) if run == 1 => HandlerError::unavailable(dependency.clone()),
+                Act::Call(_) => continue,
+                _ => HandlerError::retryable("flaky"),
+            };
+            return Err(match self.names_culprits {
+                true => BatchError::reject(index, error),
+                false => error.into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+struct Scene {
+    stage: Stage,
+    batches: Batches,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let mut stage = Stage::new().await;
+        stage.limits.concurrency = 64;
+        Self {
+            stage,
+            batches: Arc::default(),
+        }
+    }
+
+    fn start(&self, names_culprits: bool) -> Play {
+        let group = Group {
+            batches: Arc::clone(&self.batches),
+            gate: Arc::clone(&self.stage.gate),
+            names_culprits,
+            runs: Arc::default(),
+        };
+        self.stage
+            .start_with(|consumer| consumer.batch_handler(group))
+    }
+
+    /// Holds the committer until everything has been sent, so that it makes full batches of it.
+    async fn send_behind_a_gate(&self, acts: impl IntoIterator<Item = Act>) {
+        self.stage.send_as("gate", Act::Wait).await;
+        let mut batches = self.batches.subscribe();
+        batches
+            .wait_for(|batches| !batches.is_empty())
+            .await
+            .unwrap();
+        let acts: Vec<_> = acts.into_iter().collect();
+        let count = acts.len();
+        self.stage.send(acts).await;
+        self.stage.receiving.has_received(1 + count).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.stage.gate.add_permits(1);
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.batches.borrow().iter().map(Vec::len).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_grow_with_the_backlog_up_to_their_limit_and_nobody_waits_when_idle() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    scene.stage.send_as("alone", Act::Succeed).await;
+    scene.stage.is_empty().await;
+    scene
+        .send_behind_a_gate((0..50).map(|_| Act::Succeed))
+        .await;
+    scene.stage.is_empty().await;
+    assert_eq!(scene.sizes(), [1, 1, 20, 20, 10]);
+    assert_eq!(scene.stage.processed().len(), 52);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_rejected_by_index_settles_alone_and_the_others_run_again_without_it() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    let acts = (0..20).map(|n| if n == 7 { Act::Reject } else { Act::Succeed });
+    scene.send_behind_a_gate(acts).await;
+    let (_, failure) = scene.stage.dead_letter().await;
+    assert_eq!(failure.class, FailureClass::Permanent);
+    assert_eq!(failure.key.id, "7");
+    scene.stage.is_empty().await;
+    assert_eq!(scene.sizes(), [1, 20, 19]);
+    assert_eq!(
+        (scene.stage.processed().len(), scene.stage.charged()),
+        (20, 0)
+    );
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_fails_without_a_culprit_is_bisected_and_only_who_fails_alone_is_charged() {
+    for act in [Act::Panic, Act::Retry, Act::Work(40)] {
+        let scene = Scene::new().await;
+        let play = scene.start(false);
+        let acts = (0..16).map(|n| if n == 5 { act.clone() } else { Act::Succeed });
+        scene.send_behind_a_gate(acts).await;
+        let (_, failure) = scene.stage.dead_letter().await;
+        assert_eq!(failure.key.id, "5");
+        assert_eq!(failure.class, FailureClass::AttemptsExhausted);
+        scene.stage.is_empty().await;
+        assert_eq!(
+            (scene.stage.processed().len(), scene.stage.charged()),
+            (16, 5)
+        );
+        // After its first charge it runs alone.
+        let later: Vec<_> = scene.sizes().into_iter().rev().take(4).collect();
+        assert_eq!(later, [1, 1, 1, 1], "{act:?}");
+        play.end(&scene.stage).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_failed_before_runs_alone() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    scene.stage.send_as("flaky", Act::RetryAfter(30)).await;
+    let mut batches = scene.batches.subscribe();
+    batches
+        .wait_for(|batches| batches.len() == 1)
+        .await
+        .unwrap();
+    scene.stage.send((0..10).map(|_| Act::Work(29))).await;
+    scene.stage.send_as("gate", Act::Wait).await;
+    scene.stage.receiving.has_received(13).await;
+    for n in 20..30 {
+        scene.stage.send_as(&n.to_string(), Act::Succeed).await;
+    }
+    scene.stage.gate.add_permits(10);
+    scene.stage.dead_letters(1).await;
+    scene.stage.is_empty().await;
+    let batches = scene.batches.borrow().clone();
+    let with_flaky = batches
+        .iter()
+        .filter(|ids| ids.contains(&"flaky".to_owned()));
+    assert!(with_flaky.clone().all(|ids| ids.len() == 1), "{batches:?}");
+    assert_eq!(with_flaky.count(), 5);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_copy_in_the_batch_settles_after_the_commit() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    scene.stage.send_as("gate", Act::Wait).await;
+    let mut batches = scene.batches.subscribe();
+    batches
+        .wait_for(|batches| !batches.is_empty())
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        scene.stage.send_as("same", Act::Succeed).await;
+    }
+    scene.stage.receiving.has_received(4).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    scene.stage.gate.add_permits(1);
+    scene.stage.is_empty().await;
+    assert_eq!(scene.sizes(), [1, 1]);
+    assert_eq!(play.progress.snapshot().duplicates, 2);
+    assert_eq!(scene.stage.processed(), ["gate", "same"]);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contended_key_is_released_with_delay_and_not_waited_for() {
+    let scene = Scene::new().await;
+    let Claim::New(other) = scene
+        .stage
+        .store
+        .claim("jobs", &EventKey::new("/test", "3"))
+        .await
+        .unwrap()
+    else {
+        panic!("the key is new");
+    };
+    let play = scene.start(true);
+    scene.stage.send((0..5).map(|_| Act::Succeed)).await;
+    let four = |counts: &fleet::queue::QueueAttributes| crate::stage::total(counts) == 1;
+    scene.stage.until("four are done", four).await;
+    assert_eq!(scene.stage.processed(), ["0", "1", "2", "4"]);
+    drop(other);
+    scene.stage.is_empty().await;
+    assert_eq!(
+        (scene.stage.processed().len(), scene.stage.charged()),
+        (5, 0)
+    );
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_the_schema_never_reaches_the_batch() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    let bad = crate::stage::message("{}", &[("type", "job")]);
+    scene.stage.send_message(bad).await;
+    scene.stage.send([Act::Succeed]).await;
+    let (_, failure) = scene.stage.dead_letter().await;
+    assert_eq!(failure.class, FailureClass::Undecodable);
+    assert_eq!(failure.event_type.as_deref(), Some("job"));
+    scene.stage.is_empty().await;
+    assert_eq!(scene.stage.processed(), ["0"]);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_releases_the_whole_batch_uncharged() {
+    let scene = Scene::new().await;
+    let play = scene.start(false);
+    scene
+        .send_behind_a_gate((0..10).map(|n| match n {
+            4 => Act::Call("smtp".into()),
+            _ => Act::Succeed,
+        }))
+        .await;
+    scene.stage.is_empty().await;
+    assert_eq!(
+        (scene.stage.processed().len(), scene.stage.charged()),
+        (11, 0)
+    );
+    assert_eq!(scene.stage.dead_count().await, 0);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_interrupted_at_the_end_of_the_grace_and_what_waits_is_given_back() {
+    let mut scene = Scene::new().await;
+    scene.stage.limits.handler_timeout = Duration::from_secs(3600);
+    let play = scene.start(true);
+    scene.stage.send_as("gate", Act::Wait).await;
+    let mut batches = scene.batches.subscribe();
+    batches
+        .wait_for(|batches| !batches.is_empty())
+        .await
+        .unwrap();
+    scene.stage.send((0..30).map(|_| Act::Succeed)).await;
+    scene.stage.receiving.has_received(31).await;
+    let took = play.end(&scene.stage).await;
+    assert!(
+        took <= crate::stage::GRACE + Duration::from_secs(5),
+        "{took:?}"
+    );
+    assert_eq!((scene.sizes(), scene.stage.charged()), (vec![1], 0));
+    scene
+        .stage
+        .until("all are visible", |counts| counts.visible == 31)
+        .await;
+}

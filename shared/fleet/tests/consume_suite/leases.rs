@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use fleet::queue::{Queue, QueueErrorKind};
+use tokio::time::{Instant, advance};
+
+use crate::meddler::{Call, Fate};
+use crate::stage::{Act, Stage};
+
+const NOW: Duration = Duration::ZERO;
+
+fn is_show(call: &Call) -> bool {
+    matches!(call, Call::Show(_))
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_keep_the_messages_of_long_handlers() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(11 * 3600);
+    let play = stage.start();
+    stage.send((0..12).map(|_| Act::Work(10 * 3600))).await;
+    stage.journal.ended(12).await;
+    stage.is_empty().await;
+    assert_eq!((stage.journal.runs(), stage.processed().len()), (12, 12));
+    assert_eq!(
+        stage.receiving.received().len(),
+        12,
+        "nobody else ever saw one"
+    );
+    let beats = stage.leasing.calls();
+    // Twelve leases taken at once make two calls each half minute.
+    assert!((2_380..2_420).contains(&beats.len()), "{}", beats.len());
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_cancels_its_handler_and_charges_nobody() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send([Act::Wait]).await;
+    stage.journal.started(1).await;
+    // Somebody else deletes it: the next heartbeat learns that it is not ours.
+    let receipt = stage.receiving.received()[0].receipt.clone();
+    stage.queue.delete(&[receipt]).await.unwrap();
+    let begun = Instant::now();
+    stage.journal.ended(1).await;
+    assert!(begun.elapsed() <= Duration::from_secs(31));
+    assert_eq!((stage.processed().len(), stage.charged()), (0, 0));
+    let snapshot = play.progress.snapshot();
+    assert_eq!((snapshot.received, stage.settling.calls().len()), (1, 0));
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_are_retried_until_the_deadline_and_then_the_handler_is_cancelled() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send([Act::Wait]).await;
+    stage.journal.started(1).await;
+    let begun = Instant::now();
+    stage
+        .leasing
+        .rule(|_| Fate::Fails(QueueErrorKind::Throttled));
+    stage.journal.ended(1).await;
+    let lost_after = begun.elapsed().as_secs();
+    assert!((59..=60).contains(&lost_after), "{lost_after}");
+    let tries = stage.leasing.calls().len();
+    assert!((25..=32).contains(&tries), "{tries}");
+
+    stage.leasing.rule(|_| Fate::Passes);
+    stage.gate.add_permits(1);
+    stage.is_empty().await;
+    assert_eq!((stage.processed().len(), stage.charged()), (1, 0));
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_that_fail_for_a_while_cost_nothing() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send([Act::Wait]).await;
+    stage.journal.started(1).await;
+    stage
+        .leasing
+        .rule(|_| Fate::Fails(QueueErrorKind::Throttled));
+    stage.leasing.was_asked(20, is_show).await;
+    stage.leasing.rule(|_| Fate::Passes);
+    stage.leasing.was_asked(25, is_show).await;
+    stage.gate.add_permits(1);
+    stage.is_empty().await;
+    assert_eq!((stage.journal.runs(), stage.processed().len()), (1, 1));
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_hangs_holds_up_no_settlement_for_longer_than_a_call_may_take() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send([Act::Wait]).await;
+    stage.journal.started(1).await;
+    stage.leasing.rule(|_| Fate::Hangs);
+    stage.leasing.was_asked(1, is_show).await;
+    let finished = Instant::now();
+    stage.gate.add_permits(1);
+    stage.is_empty().await;
+    assert!(
+        finished.elapsed() <= Duration::from_secs(6),
+        "{:?}",
+        finished.elapsed()
+    );
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_that_all_hang_lose_their_leases_on_time() {
+    let mut stage = Stage::new().await;
+    stage.limits.concurrency = 200;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send((0..200).map(|_| Act::Wait)).await;
+    stage.journal.started(200).await;
+    let begun = Instant::now();
+    stage.leasing.rule(|_| Fate::Hangs);
+    stage.journal.ended(200).await;
+    let lost_after = begun.elapsed();
+    assert!(lost_after <= Duration::from_secs(61), "{lost_after:?}");
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_during_the_work_only_hands_its_newer_receipt_over() {
+    let stage = Stage::new().await;
+    let play = stage.start();
+    stage.send([Act::Wait]).await;
+    stage.journal.started(1).await;
+    let old = stage.receiving.received()[0].receipt.clone();
+    stage
+        .queue
+        .change_visibility(&[(old.clone(), NOW)])
+        .await
+        .unwrap();
+    let received = stage.receiving.has_received(2).await;
+    assert_ne!(received[1].receipt, old);
+    assert_eq!(received[1].receive_count, 2);
+    // The place of the second delivery is free again.
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(play.progress.snapshot().received, 1);
+    stage.gate.add_permits(1);
+    stage.is_empty().await;
+    assert_eq!((stage.journal.runs(), stage.processed().len()), (1, 1));
+    let snapshot = play.progress.snapshot();
+    assert_eq!(
+        (snapshot.received, snapshot.settled),
+        (1, 1),
+        "a drain sees its end"
+    );
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_does_not_start_with_less_than_half_a_lease() {
+    let mut stage = Stage::new().await;
+    // The receive takes longer than the queue's visibility timeout allows for.
+    stage.limits.visibility = Duration::from_secs(20);
+    stage.limits.receive_wait = Duration::from_secs(20);
+    let play = stage.start();
+    stage
+        .receiving
+        .was_asked(1, |call| matches!(call, Call::Receive(_)))
+        .await;
+    advance(Duration::from_secs(15)).await;
+    stage.send([Act::Succeed]).await;
+    stage.is_empty().await;
+    let beats = stage.leasing.calls();
+    assert_eq!(beats, [Call::Show(vec![Duration::from_secs(20)])]);
+    assert_eq!(stage.journal.runs(), 1);
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_leases_share_calls_of_ten() {
+    let mut stage = Stage::new().await;
+    stage.limits.concurrency = 100;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    stage.send((0..100).map(|_| Act::Work(45))).await;
+    stage.journal.ended(100).await;
+    stage.is_empty().await;
+    let beats = stage.leasing.calls();
+    assert!((10..=14).contains(&beats.len()), "{}", beats.len());
+    play.end(&stage).await;
+}

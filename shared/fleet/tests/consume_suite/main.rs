@@ -1,0 +1,36 @@
+//! The loop on the paused clock: sqs-local without its HTTP, the store in memory, no I/O.
+#![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may unwrap, because its panic is its report"
+)]
+
+/// A worker with everything around it.
+mod stage;
+
+/// A queue that fails on demand.
+mod meddler;
+
+/// What becomes of one message, by what its handler does.
+mod outcomes;
+
+/// What is no event, and what nobody knows.
+mod strangers;
+
+/// Dependencies that go down and come back.
+mod outages;
+
+/// Messages that take long.
+mod leases;
+
+/// How much is taken at once.
+mod flow;
+
+/// The end.
+mod shutdown;
+
+/// Deletes and releases.
+mod acknowledgements;
+
+/// Many events in one transaction.
+mod batches;
