@@ -16,6 +16,8 @@ pub mod probe;
 
 pub mod gate;
 
+pub mod sockets;
+
 pub mod mailbox;
 
 pub mod books;

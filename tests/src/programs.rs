@@ -38,7 +38,14 @@ fn build(package: &str, binary: &str) -> PathBuf {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells a test about its package would make build scripts run anew.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_about_a_package) {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo
         .args(["build", "--locked", "--offline", "--profile", profile])
         .args(["--package", package, "--bin", binary, "--target-dir"])
         .arg(target)
@@ -48,4 +55,15 @@ fn build(package: &str, binary: &str) -> PathBuf {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{binary} does not build:\n{said}");
     profile_directory.join(binary)
+}
+
+fn is_about_a_package(variable: &str) -> bool {
+    [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ]
+    .iter()
+    .any(|prefix| variable.starts_with(prefix))
 }
