@@ -58,12 +58,11 @@ fn build(package: &str, binary: &str) -> PathBuf {
 }
 
 fn is_about_a_package(variable: &str) -> bool {
-    [
+    let prefixes = [
         "CARGO_PKG_",
         "CARGO_MANIFEST_",
         "CARGO_BIN_",
         "CARGO_CRATE_",
-    ]
-    .iter()
-    .any(|prefix| variable.starts_with(prefix))
+    ];
+    variable == "OUT_DIR" || prefixes.iter().any(|prefix| variable.starts_with(prefix))
 }

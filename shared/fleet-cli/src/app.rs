@@ -103,13 +103,14 @@ impl App {
     }
 
     fn execute(self, args: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Result<(), Exit> {
-        let mut line = Cli::command()
+        let line = Cli::command()
             .name(self.name)
             .version(format!("{} ({})", self.version, self.commit));
         #[cfg(feature = "dev")]
-        if let Some(intake) = &self.intake {
-            line = crate::dev::with_intake(line, intake.noun());
-        }
+        let line = match &self.intake {
+            Some(intake) => crate::dev::with_intake(line, intake.noun()),
+            None => line,
+        };
         let matches = line.get_matches_from(args);
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match cli.command {

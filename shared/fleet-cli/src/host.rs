@@ -53,7 +53,7 @@ impl Host {
         tracing::info!(
             version = app.version,
             commit = app.commit,
-            admin.addr = %admin_addr,
+            admin.addr = %host.admin_addr,
             "{} starts",
             app.name
         );
