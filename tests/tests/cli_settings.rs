@@ -226,6 +226,22 @@ async fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[tokio::test]
+async fn an_output_without_room_is_a_failure() {
+    let mut command = fleet(&["config"]);
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    command.envs(SOUND).stdin(Stdio::null()).stdout(full);
+    let child = command.stderr(Stdio::piped()).spawn();
+    let child = child.expect("it can be run");
+    let output = child.wait_with_output().await.expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot write"), "no_room: {said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test]
 async fn healthcheck_needs_a_port_that_can_be_asked() {
     for addr in ["127.0.0.1:0", "nowhere"] {
         let ended = run(&["healthcheck"], &[("ADMIN_ADDR", addr)]).await;

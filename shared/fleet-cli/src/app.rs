@@ -8,7 +8,7 @@ use fleet::Consumer;
 use fleet::service::config::{Env, ProcessEnv};
 use fleet::store::{Migrations, Subscription};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::command;
 use crate::exit::Exit;
 use crate::intake::Intake;
@@ -103,15 +103,13 @@ impl App {
     }
 
     fn execute(self, args: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Result<(), Exit> {
-        let line = Cli::command()
-            .name(self.name)
-            .version(format!("{} ({})", self.version, self.commit));
+        let line = Cli::command().version(format!("{} ({})", self.version, self.commit));
         #[cfg(feature = "dev")]
         let line = match &self.intake {
             Some(intake) => crate::dev::with_intake(line, intake.noun()),
             None => line,
         };
-        let matches = line.get_matches_from(args);
+        let matches = cli::with_name(line, self.name).get_matches_from(args);
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match cli.command {
             Command::Run(args) => command::run::run(self, args, env),

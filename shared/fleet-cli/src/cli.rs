@@ -20,7 +20,7 @@ pub(crate) enum Command {
     /// The first SIGTERM or Ctrl-C stops receiving and lets handlers finish within SHUTDOWN_GRACE;
     /// a second one ends the process at once.
     #[command(
-        after_help = "Examples:\n  fleet run\n  fleet run billing\n  fleet run --drain --timeout 5m"
+        after_help = "Examples:\n  {program} run\n  {program} run billing\n  {program} run --drain --timeout 5m"
     )]
     Run(Run),
     /// Publish the outbox to the queues until SIGTERM
@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// JSON, or do not fit the type that a consumer of this program has registered, are named and
     /// not sent. Exit code 3 when some lines were sent and some were not.
     #[command(
-        after_help = "Examples:\n  fleet enqueue billing --type order.placed orders.jsonl\n  generate | fleet enqueue billing --type order.placed --id-field order_id"
+        after_help = "Examples:\n  {program} enqueue billing --type order.placed orders.jsonl\n  generate | {program} enqueue billing --type order.placed --id-field order_id"
     )]
     Enqueue(Enqueue),
     /// Show each consumer's queue: backlog, in flight, delayed, dead letters, settings
@@ -118,6 +118,17 @@ pub(crate) struct Dev {
     /// Write the summary as JSON
     #[arg(long, requires = "drain")]
     pub(crate) json: bool,
+}
+
+/// Writes the program's own name into the examples of its commands.
+pub(crate) fn with_name(line: clap::Command, name: &'static str) -> clap::Command {
+    line.name(name).bin_name(name).mut_subcommands(|command| {
+        let Some(examples) = command.get_after_help() else {
+            return command;
+        };
+        let examples = examples.to_string().replace("{program}", name);
+        command.after_help(examples)
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -55,7 +55,7 @@ pub(crate) fn with_intake(command: Command, noun: &'static str) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help(format!("Place {noun} from a file of JSON lines, or from stdin (`-`), through the real path")),
         )
-        .after_help(format!("Examples:\n  fleet dev\n  fleet dev --{noun} FILE --drain\n  fleet dev --{noun} - --drain --json < FILE"))
+        .after_help(format!("Examples:\n  {{program}} dev\n  {{program}} dev --{noun} FILE --drain\n  {{program}} dev --{noun} - --drain --json < FILE"))
     })
 }
 
