@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(super) struct Feed<'a> {
     jitter: &'a Jitter,
     progress: &'a [Arc<Progress>],
     bar: Bar,
+    /// When progress was told last where there is no terminal.
+    told: Cell<Instant>,
 }
 
 /// A line of the input with its number, or why there is none.
@@ -73,6 +76,7 @@ impl<'a> Feed<'a> {
             jitter,
             progress,
             bar: Bar::telling(),
+            told: Cell::new(Instant::now()),
         }
     }
 
@@ -113,15 +117,13 @@ impl<'a> Feed<'a> {
                 self.count(&mut read, &name, *number, placement);
             }
             chunk.clear();
-            self.bar
-                .tell(format!("{} read, {} placed", read.read, read.placed));
+            self.tell(format!("{} read, {} placed", read.read, read.placed));
         }
         Ok((read, is_whole))
     }
 
     /// Waits until every event of the outbox is done or dead.
     pub(super) async fn until_settled(&self, read: &Read) -> Result<(), Exit> {
-        let mut told = Instant::now();
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.jitter.clone());
         loop {
             let open = match self.store.count_open().await {
@@ -139,15 +141,20 @@ impl<'a> Feed<'a> {
                 "{} placed, {settled} messages settled, {open} open",
                 read.placed
             );
-            if !output::is_watched() && told.elapsed() >= TELL_PERIOD {
-                output::note(&line);
-                told = Instant::now();
-            }
-            self.bar.tell(line);
+            self.tell(line);
             sleep(LOOK_PERIOD).await;
         }
         self.bar.finish();
         Ok(())
+    }
+
+    /// Shows progress: at once on a terminal, else a line now and then.
+    fn tell(&self, line: String) {
+        if !output::is_watched() && self.told.get().elapsed() >= TELL_PERIOD {
+            output::note(&line);
+            self.told.set(Instant::now());
+        }
+        self.bar.tell(line);
     }
 
     async fn place_chunk(
