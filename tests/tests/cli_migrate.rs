@@ -64,6 +64,8 @@ async fn a_database_newer_than_the_program_is_refused() {
              from fleet.migrations m where owner = 'workers' and number = 2",
         )
         .await;
+    // The previous release runs on a newer schema, it only does not touch it.
+    site.run(&["run", "--drain"]).await.with_code(0);
     for arguments in [&["migrate"][..], &["migrate", "--plan"]] {
         let ended = site.run(arguments).await.with_code(2);
         assert!(ended.stderr.contains("newer"), "{}", ended.stderr);

@@ -101,6 +101,7 @@ async fn a_database_that_is_down_is_waited_for() {
     let mut process = site.start(&["run"]);
     let probe = Probe::of(&mut process).await;
     let answer = probe.until_not_ready("schema").await;
+    process.says("the schema cannot be looked at yet").await;
     assert!(!answer.body.contains("password"), "{}", answer.body);
     probe.assert_live().await;
     let counts = site.queue.counts().await;
@@ -122,6 +123,7 @@ async fn an_sqs_that_is_down_is_waited_for() {
     let mut process = site.start(&["run"]);
     let probe = Probe::of(&mut process).await;
     probe.until_not_ready("queue billing").await;
+    process.says("queue cannot be looked up yet").await;
     probe.assert_live().await;
 
     gate.open();
@@ -164,10 +166,15 @@ async fn a_signal_under_load_ends_well_and_leaves_nothing_in_flight() {
     })
     .await;
     process.signal(Signal::Terminate);
-    process.ended().await.with_code(0);
+    let ended = process.ended().await.with_code(0);
     let counts = site.queue.counts().await;
     let billed = site.books.count(INVOICES).await;
-    assert_eq!(counts.in_flight, 0, "{counts:?}");
+    let end: Vec<_> = ended
+        .stderr
+        .lines()
+        .filter(|line| !line.contains("\"outcome\":\"processed\""))
+        .collect();
+    assert_eq!(counts.in_flight, 0, "{counts:?}\n{}", end.join("\n"));
     assert_eq!(
         counts.total() + billed,
         ORDERS,

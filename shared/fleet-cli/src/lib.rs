@@ -20,6 +20,10 @@ mod cli;
 
 mod host;
 
+mod said;
+
+mod lookup;
+
 mod crew;
 
 mod command;

@@ -234,10 +234,12 @@ impl Sender<'_> {
                 }
                 Err(error) if error.kind == QueueErrorKind::NoSuchQueue => return Err(NoQueue),
                 Err(error) => {
+                    let is_passing = is_passing(&error);
+                    let problem = format!("was not sent: {:#}", anyhow::Error::new(error));
                     for index in &open {
-                        answers[*index] = Err(format!("was not sent: {error}"));
+                        answers[*index] = Err(problem.clone());
                     }
-                    if !is_passing(&error) {
+                    if !is_passing {
                         break;
                     }
                 }

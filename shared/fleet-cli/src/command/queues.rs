@@ -38,7 +38,7 @@ pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exi
         for consumer in &consumers {
             match ask(&sqs, consumer, &mut errors).await {
                 Ok(row) => rows.push(row),
-                Err(error) => errors.push((consumer.queue_url.name().to_owned(), error)),
+                Err(error) => errors.push((consumer.queue_url.name().to_owned(), error.into())),
             }
         }
         (rows, errors)
@@ -50,7 +50,7 @@ pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exi
     }
     .context("cannot write")?;
     for (queue, error) in &errors {
-        output::note(&output::escape(format!("queue {queue}: {error}")));
+        output::note(&output::escape(format!("queue {queue}: {error:#}")));
     }
     match (rows.is_empty(), errors.is_empty()) {
         (_, true) => Ok(()),
@@ -63,7 +63,7 @@ pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exi
 async fn ask(
     sqs: &Sqs,
     consumer: &ConsumerConfig,
-    errors: &mut Vec<(String, QueueError)>,
+    errors: &mut Vec<(String, anyhow::Error)>,
 ) -> Result<Row, QueueError> {
     let url = consumer.queue_url.as_str();
     let queue = sqs.queue(url, ClientOptions::calling());
@@ -72,7 +72,7 @@ async fn ask(
     if let Some(name) = &attributes.dead_letter_queue {
         match depth(sqs, name).await {
             Ok(depth) => dead_letters = Some(depth),
-            Err(error) => errors.push((name.clone(), error)),
+            Err(error) => errors.push((name.clone(), error.into())),
         }
     }
     Ok(Row {
