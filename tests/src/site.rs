@@ -58,6 +58,8 @@ impl Site {
                     &format!("{}/000000000000/billing", server.url()),
                 ),
                 ("BILLING_RECEIVE_WAIT", "1s"),
+                // A password takes a debug build long to check, and every connection has one.
+                ("DATABASE_POOL_SIZE", "4"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
