@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 /// Some four thousand lines: a pause of the reader, not its absence.
 const PENDING_BYTES_MAX: usize = 1024 * 1024;
 
+/// How long the writer lets lines gather once the first has come. A wake-up and
+/// a write for each line would cost more than making the line.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// How long the end of a process waits for a reader.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -113,15 +117,20 @@ impl Shared {
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
         let mut state = self.lock();
         state.is_writing = false;
-        while state.pending.is_empty() {
-            state.is_waiting = true;
-            self.idle.notify_all();
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        if state.pending.is_empty() {
+            while state.pending.is_empty() {
+                state.is_waiting = true;
+                self.idle.notify_all();
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            state.is_waiting = false;
+            drop(state);
+            thread::sleep(GATHER);
+            state = self.lock();
         }
-        state.is_waiting = false;
         state.is_writing = true;
         std::mem::swap(&mut state.pending, lines);
         std::mem::take(&mut state.dropped_lines)
