@@ -188,7 +188,7 @@ fn expected_tallies(expected: &Value) -> Vec<Value> {
     };
     [
         of("invoices", "invoices"),
-        of("credit notes", "credit_notes"),
+        of("credit_notes", "credit_notes"),
     ]
     .concat()
 }
@@ -275,6 +275,6 @@ async fn what_no_door_has_checked_is_refused_with_a_reason() {
         .iter()
         .map(|tally| (tally.kind, tally.total_minor))
         .collect();
-    assert_eq!(sums, [("invoices", 6), ("credit notes", 6)]);
+    assert_eq!(sums, [("invoices", 6), ("credit_notes", 6)]);
     stage.store.close().await;
 }

@@ -63,7 +63,7 @@ fn dead(summary: &Value) -> Value {
 fn assert_results(summary: &Value) {
     let expected = expected();
     assert_eq!(results(summary, "invoices"), expected["invoices"]);
-    assert_eq!(results(summary, "credit notes"), expected["credit_notes"]);
+    assert_eq!(results(summary, "credit_notes"), expected["credit_notes"]);
     assert_eq!(dead(summary), expected["dead_lettered"]);
 }
 

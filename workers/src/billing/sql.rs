@@ -57,7 +57,7 @@ pub async fn tallies(store: &PostgresStore) -> Result<Vec<Tally>, StoreError> {
     let mut tallies = Vec::new();
     for (kind, sql) in [
         ("invoices", SUM_INVOICES),
-        ("credit notes", SUM_CREDIT_NOTES),
+        ("credit_notes", SUM_CREDIT_NOTES),
     ] {
         for row in store.query(sql, &[]).await? {
             tallies.push(Tally {

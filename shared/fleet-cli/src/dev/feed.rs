@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fleet::consume::Progress;
+use fleet::queue::{ClientOptions, Queue as _, SqsQueue};
+use fleet::service::config::ConsumerConfig;
 use fleet::service::retry::{Backoff, Jitter};
-use fleet::store::{PostgresStore, StoreError, StoreErrorClass};
+use fleet::store::{Outbox as _, PostgresStore, StoreError, StoreErrorClass};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use crate::crew::Site;
 use crate::exit::Exit;
 use crate::intake::{Intake, Placement};
 use crate::lines::{LineError, Lines};
@@ -44,6 +47,7 @@ pub(super) struct Feed<'a> {
     store: &'a PostgresStore,
     jitter: &'a Jitter,
     progress: &'a [Arc<Progress>],
+    queues: Vec<SqsQueue>,
     bar: Bar,
     /// When progress was told last where there is no terminal.
     told: Cell<Instant>,
@@ -66,15 +70,16 @@ fn read_aside(lines: Lines) -> mpsc::Receiver<Numbered> {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(
-        store: &'a PostgresStore,
-        jitter: &'a Jitter,
-        progress: &'a [Arc<Progress>],
-    ) -> Self {
+    pub(super) fn new(site: &Site<'a>, progress: &'a [Arc<Progress>]) -> Self {
+        let queue = |config: &ConsumerConfig| {
+            site.sqs
+                .queue(config.queue_url.as_str(), ClientOptions::calling())
+        };
         Self {
-            store,
-            jitter,
+            store: site.store,
+            jitter: &site.host.jitter,
             progress,
+            queues: site.settings.consumers.iter().map(queue).collect(),
             bar: Bar::telling(),
             told: Cell::new(Instant::now()),
         }
@@ -136,6 +141,9 @@ impl<'a> Feed<'a> {
                 Err(error) => return Err(anyhow::Error::new(error).context("database").into()),
             };
             backoff.reset();
+            if self.is_at_rest().await {
+                break;
+            }
             let settled: u64 = self.progress.iter().map(|p| p.snapshot().settled).sum();
             let line = format!(
                 "{} placed, {settled} messages settled, {open} open",
@@ -155,6 +163,24 @@ impl<'a> Feed<'a> {
             self.told.set(Instant::now());
         }
         self.bar.tell(line);
+    }
+
+    /// Tells whether nothing is on its way any more.
+    ///
+    /// An event for which a handler had nothing to do leaves no claim behind,
+    /// so it looks open for ever. The counts of the embedded queues are exact.
+    async fn is_at_rest(&self) -> bool {
+        let waits = self.store.stats().await;
+        if !waits.is_ok_and(|waits| waits.iter().all(|lane| lane.pending == 0)) {
+            return false;
+        }
+        for queue in &self.queues {
+            let counts = queue.attributes().await;
+            if !counts.is_ok_and(|at| at.visible + at.in_flight + at.delayed == 0) {
+                return false;
+            }
+        }
+        true
     }
 
     async fn place_chunk(

@@ -167,7 +167,7 @@ async fn follow(
     let stop = &host.shutdown.stop_receiving;
     let started = Instant::now();
     let followed = async {
-        let feed = Feed::new(store, &host.jitter, progress);
+        let feed = Feed::new(site, progress);
         let (read, is_whole) = match (&app.intake, lines) {
             (Some(intake), Some(lines)) => feed.place(intake.as_ref(), lines).await?,
             _ => (feed::Read::default(), true),

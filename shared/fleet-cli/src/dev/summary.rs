@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fleet::consume::Progress;
-use fleet::store::{DeadCount, PostgresStore};
+use fleet::store::{DeadCount, Outbox as _, PostgresStore};
 use serde::Serialize;
 
 use super::feed::Read;
@@ -22,6 +22,8 @@ pub(super) struct Summary {
     duplicates: u64,
     results: Vec<Tally>,
     dead_lettered: Vec<DeadCount>,
+    /// Events that SQS can never take; they wait in the outbox for an operator.
+    parked: u64,
     duplicates_absorbed: u64,
     messages: u64,
     seconds: f64,
@@ -48,6 +50,8 @@ impl Summary {
             .count_dead()
             .await
             .context("cannot read the dead letters")?;
+        let lanes = store.stats().await.context("cannot read the outbox")?;
+        let parked = lanes.iter().map(|lane| lane.parked).sum();
         let looks: Vec<_> = progress
             .iter()
             .map(|progress| progress.snapshot())
@@ -66,6 +70,7 @@ impl Summary {
             duplicates: read.duplicates,
             results,
             dead_lettered,
+            parked,
             duplicates_absorbed: looks.iter().map(|look| look.duplicates).sum(),
             messages,
             seconds: (seconds * 1000.0).round() / 1000.0,
@@ -101,7 +106,7 @@ impl Summary {
         }
         for tally in &self.results {
             row(
-                tally.kind.to_owned(),
+                tally.kind.replace('_', " "),
                 tally.count,
                 money(tally.total_minor, &tally.currency),
             );
@@ -112,6 +117,10 @@ impl Summary {
                 dead.events,
                 String::new(),
             );
+        }
+        if self.parked > 0 {
+            let what = "parked in the outbox".to_owned();
+            row(what, self.parked, String::new());
         }
         row(
             "duplicates absorbed".to_owned(),

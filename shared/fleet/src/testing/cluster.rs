@@ -194,8 +194,9 @@ fn settings(durability: Durability) -> Vec<&'static str> {
         "max_connections=200",
         // A client that was killed keeps no lock for longer than this.
         "client_connection_check_interval=1s",
-        // A database is dropped while somebody may still be connecting.
-        "authentication_timeout=2s",
+        // A database can be dropped only when nobody is just connecting to it;
+        // shorter than this, and a busy machine's logins fail.
+        "authentication_timeout=10s",
         "synchronous_commit=on",
         // The same plans and the same time everywhere. GMT is UTC under the one
         // name that Postgres knows without the machine's zone files.

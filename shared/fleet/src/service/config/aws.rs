@@ -66,6 +66,11 @@ fn http_url(url: &str) -> Result<(), String> {
     let host = url
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"));
+    if host.is_some_and(|host| host.contains('@')) {
+        return Err(
+            "carries a user or a password, which SQS has no use for; take it out".to_owned(),
+        );
+    }
     if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/')) {
         return Ok(());
     }
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_an_http_address() {
+    fn an_endpoint_is_an_http_address_without_a_password() {
         let with = |url| {
             read(&[
                 ("AWS_REGION", "eu-central-1"),
@@ -114,11 +119,17 @@ mod tests {
             ])
         };
         assert!(with("http://127.0.0.1:9324").is_ok());
-        for url in ["127.0.0.1:9324", "http://", "ftp://host"] {
+        for url in [
+            "127.0.0.1:9324",
+            "http://",
+            "ftp://host",
+            "http://u:p@127.0.0.1:9324",
+        ] {
             assert!(
                 with(url).expect_err(url).contains("AWS_ENDPOINT_URL_SQS"),
                 "{url}"
             );
+            assert!(!with(url).expect_err(url).contains("u:p"), "{url}");
         }
     }
 }

@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
                 Some(value)
             }
             Err(message) => {
-                let shown = if T::SECRET {
+                let shown = if T::SECRET || carries_credentials(text) {
                     "its value".to_owned()
                 } else {
                     quoted(text)
@@ -205,6 +205,11 @@ impl<'a> Reader<'a> {
             source,
         });
     }
+}
+
+/// Tells whether a text looks like an address with a user or a password in it.
+fn carries_credentials(text: &str) -> bool {
+    text.contains("://") && text.contains('@')
 }
 
 /// Accepts every value.
