@@ -31,8 +31,14 @@ pub struct Tx<'a> {
 /// Only [`Tx::finish`] and [`Context::nothing_to_do`] make one, so that a
 /// success path which forgot to claim its event does not compile.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0423
+/// // Its field is private.
 /// let done = fleet::Done(());
+/// ```
+///
+/// ```compile_fail,E0277
+/// // It has no default, and nothing can be converted into it.
+/// let done: fleet::Done = Default::default();
 /// ```
 #[derive(Debug)]
 #[must_use = "a handler returns it"]

@@ -23,6 +23,23 @@ pub(super) type SharedCause = Arc<dyn Error + Send + Sync>;
 /// A reason is a short, stable phrase that an operator understands and groups
 /// by, such as `no customer`. It is stored, logged and shown: no content of the
 /// message and no personal data belongs into it.
+///
+/// # Examples
+///
+/// ```
+/// use fleet::HandlerError;
+///
+/// fn quantity(text: &str) -> Result<u32, HandlerError> {
+///     text.parse().map_err(|_| HandlerError::permanent("quantity is no number"))
+/// }
+/// assert_eq!(quantity("7").ok(), Some(7));
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn quantity(text: &str) -> Result<u32, fleet::HandlerError> {
+///     Ok(text.parse::<u32>()?) // and what is to be done about it?
+/// }
+/// ```
 #[derive(Debug)]
 pub enum HandlerError {
     /// No retry can help: the message goes to the dead-letter queue at once.

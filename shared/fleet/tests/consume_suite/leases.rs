@@ -193,3 +193,29 @@ async fn many_leases_share_calls_of_ten() {
     assert!((10..=14).contains(&beats.len()), "{}", beats.len());
     play.end(&stage).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_kept_for_ever_for_a_handler_that_cannot_be_cancelled() {
+    let stage = Stage::new().await;
+    let leases = fleet::consume::Leases::new(
+        stage.limits.visibility,
+        fleet::service::metrics::ConsumerMetrics::new("jobs", &[]),
+    );
+    let stop = tokio_util::sync::CancellationToken::new();
+    let pulse = stage
+        .health
+        .register_loop("leases", Duration::from_secs(30));
+    let (keeper, queue, until) = (leases.clone(), stage.leasing.clone(), stop.clone());
+    let keeping = tokio::spawn(async move { keeper.keep(&queue, &pulse, &until).await });
+
+    stage.send([Act::Succeed]).await;
+    let sent = Instant::now();
+    let message = stage.queue.receive(1, NOW).await.unwrap().remove(0);
+    let mut lease = leases.hold(&message.id, &message.receipt, sent).unwrap();
+    lease.keep_until(sent + Duration::from_secs(300));
+    lease.lost().await;
+    let kept = sent.elapsed().as_secs();
+    assert!((300..=360).contains(&kept), "{kept}");
+    stop.cancel();
+    keeping.await.unwrap();
+}

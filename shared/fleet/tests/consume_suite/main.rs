@@ -32,5 +32,8 @@ mod shutdown;
 /// Deletes and releases.
 mod acknowledgements;
 
+/// What is logged and counted.
+mod records;
+
 /// Many events in one transaction.
 mod batches;
