@@ -50,13 +50,17 @@ pub(super) fn without_values(error: &serde_json::Error) -> String {
                 .trim_end();
             format!("invalid {kind}, expected {expected}")
         }
-        // `unknown variant` and `unknown field` quote as well; `missing field` names ours.
-        _ if text.starts_with("missing field") => text.to_owned(),
-        _ => text
-            .split(['`', '"'])
-            .next()
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned(),
+        // These quote what they found.
+        _ if text.starts_with("unknown ") => cut(text, '`'),
+        // A missing field is ours by name; what a type says of itself is kept up to a quotation.
+        _ => cut(text, '"'),
     }
+}
+
+fn cut(text: &str, at: char) -> String {
+    text.split(at)
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
 }
