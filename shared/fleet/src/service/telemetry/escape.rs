@@ -63,6 +63,12 @@ impl fmt::Write for Escaped<'_> {
             self.left_bytes - shown.len()
         };
         let text = shown;
+        // Nearly every value of a line a message is plain; looking for what is
+        // not, a character at a time, took as long as all the rest of the line.
+        if self.quotes == Quotes::Always && text.bytes().all(is_plain) {
+            self.out.push_str(text);
+            return Ok(());
+        }
         let mut copied = 0;
         for (at, c) in text.char_indices() {
             let escapes = match c {
@@ -96,6 +102,11 @@ impl Escaped<'_> {
             }
         }
     }
+}
+
+/// Tells whether a byte is a character that stands for itself within quotes.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Tells whether a character is a control, ends a line somewhere, or changes

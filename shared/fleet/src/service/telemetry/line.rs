@@ -200,9 +200,12 @@ fn key(fields: &mut String, style: Style, name: &str) {
     } else {
         ""
     };
-    let _ = match style {
+    let (before, after) = match style {
         // Names of fields are Rust literals, and tracing allows no quotes in them.
-        Style::Json => write!(fields, ",\"{prefix}{name}\":"),
-        Style::Text => write!(fields, " {prefix}{name}="),
+        Style::Json => (",\"", "\":"),
+        Style::Text => (" ", "="),
     };
+    for part in [before, prefix, name, after] {
+        fields.push_str(part);
+    }
 }
