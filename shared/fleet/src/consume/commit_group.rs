@@ -269,7 +269,9 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
 fn cut<E>(batch: impl Iterator<Item = Item<E>>) -> VecDeque<Group<E>> {
     let mut together = Group::new();
     let mut groups = VecDeque::new();
-    for Item { member, event } in batch {
+    let started = Instant::now();
+    for Item { mut member, event } in batch {
+        member.seen.started = started;
         if member.seen.charged > 0 {
             let mut alone = Group::new();
             alone.push(member, event);

@@ -98,7 +98,8 @@ impl Attempt<'_> {
         if seen.is_used_up(station.limits.attempts_max) {
             return used_up();
         }
-        let deadline = Instant::now() + station.limits.handler_timeout;
+        seen.started = Instant::now();
+        let deadline = seen.started + station.limits.handler_timeout;
         lease.keep_until(deadline + KEEP_MARGIN);
         let mut cx = Context::new(
             station.store.as_ref(),

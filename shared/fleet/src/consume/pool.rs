@@ -9,12 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub(super) struct Permit {
     _permit: OwnedSemaphorePermit,
+    /// The only one of its kind, for a message that is let through alone.
+    _probe: Option<OwnedSemaphorePermit>,
 }
 
 /// The bounded concurrency of one consumer.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     permits: Arc<Semaphore>,
+    probe: Arc<Semaphore>,
     size: usize,
 }
 
@@ -24,6 +27,7 @@ impl Pool {
         let size = size.max(1);
         Self {
             permits: Arc::new(Semaphore::new(size)),
+            probe: Arc::new(Semaphore::new(1)),
             size,
         }
     }
@@ -39,30 +43,39 @@ impl Pool {
     ///
     /// Dropping the future takes none.
     pub(super) async fn take(&self) -> Permit {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
         Permit {
-            _permit: permit.expect("the pool's semaphore is never closed"),
+            _permit: acquire(&self.permits).await,
+            _probe: None,
         }
     }
 
     /// Takes a permit if one is free.
     pub(super) fn try_take(&self) -> Option<Permit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        Some(Permit { _permit: permit })
+        Some(Permit {
+            _permit: permit,
+            _probe: None,
+        })
     }
 
-    /// Waits until nobody has a permit, and takes one.
+    /// Waits until the permit that this returned before has come back, and takes one.
+    ///
+    /// Other permits may be out: a handler that takes hours must not keep the
+    /// breaker from looking.
     ///
     /// # Cancellation
     ///
     /// Dropping the future takes none.
-    pub(super) async fn take_alone(&self) -> Permit {
-        let size = u32::try_from(self.size).unwrap_or(u32::MAX);
-        let all = Arc::clone(&self.permits).acquire_many_owned(size).await;
-        let mut all = all.expect("the pool's semaphore is never closed");
-        let one = all.split(1);
+    pub(super) async fn take_probe(&self) -> Permit {
+        let probe = acquire(&self.probe).await;
         Permit {
-            _permit: one.expect("a pool has at least one permit"),
+            _permit: acquire(&self.permits).await,
+            _probe: Some(probe),
         }
     }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = Arc::clone(semaphore).acquire_owned().await;
+    permit.expect("the pool's semaphores are never closed")
 }

@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// comes back full.
 pub(super) struct Receiver {
     pub(super) queue: Arc<dyn Queue>,
+    /// The name by which the health shows whether the queue can be reached.
+    pub(super) check: String,
     pub(super) pool: Pool,
     pub(super) leases: Arc<Leases>,
     pub(super) station: Arc<Station>,
@@ -53,7 +55,7 @@ struct Polling<'r> {
 enum Appetite {
     /// There is none to be.
     Nothing,
-    /// One message while nothing else is in flight, to see what comes of it.
+    /// One message, and no second one before it has ended.
     Probe,
     /// As many messages as there are permits, up to this.
     Messages(usize),
@@ -140,8 +142,7 @@ impl Receiver {
                 Err(error.to_string())
             }
         };
-        self.health
-            .set_check(&format!("queue {}", self.queue.name()), finding);
+        self.health.set_check(&self.check, finding);
     }
 }
 
@@ -164,7 +165,7 @@ impl Polling<'_> {
                     self.received(received);
                 }
                 permit = self.receiver.pool.take(), if more > 0 => self.keep(permit),
-                permit = self.receiver.pool.take_alone(), if appetite == Appetite::Probe => {
+                permit = self.receiver.pool.take_probe(), if appetite == Appetite::Probe => {
                     self.keep(permit);
                     self.send();
                 }

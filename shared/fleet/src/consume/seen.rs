@@ -7,6 +7,7 @@ use crate::message::{EventKey, RawEnvelope};
 /// What was learnt about a message while it was worked on.
 #[derive(Debug)]
 pub(super) struct Seen {
+    /// When its handler started, or the look at it that no handler came of.
     pub(super) started: Instant,
     pub(super) key: Option<EventKey>,
     pub(super) event_type: Option<Cow<'static, str>>,
@@ -16,7 +17,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Starts the clock of the message; nothing is known of it yet.
+    /// Starts with nothing, now.
     pub(super) fn new() -> Self {
         Self {
             started: Instant::now(),

@@ -22,8 +22,13 @@ const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 60 * 60 - 60);
 /// How long a message waits at least while a dependency is down: the breaker's longest pause.
 const UNAVAILABLE_RELEASE: Duration = Duration::from_secs(4);
 
-/// The ceilings of the wait for whoever is in the way. They grow with the
-/// receives: a hundred of those and SQS itself takes the message away.
+/// The highest ceiling of what it waits on top. The ceiling doubles with the
+/// receives, so that an outage of hours does not use up the hundred after
+/// which SQS itself takes the message away.
+const UNAVAILABLE_SPREAD_CAP: Duration = Duration::from_secs(5 * 60);
+
+/// The ceilings of the wait for whoever is in the way; they double with the
+/// receives too.
 const CONTENDED_RELEASES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// How long a message of an unknown type waits: a deploy may be rolling.
@@ -94,7 +99,8 @@ pub fn decide(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
         Outcome::Unavailable {
             dependency: Some(_),
         } => {
-            let spread = retry::ceiling(UNAVAILABLE_RELEASE, RETRY_CAP, facts.receives);
+            let spread =
+                retry::ceiling(UNAVAILABLE_RELEASE, UNAVAILABLE_SPREAD_CAP, facts.receives);
             release_in(UNAVAILABLE_RELEASE + jitter.up_to(spread), facts)
         }
         Outcome::Unavailable { dependency: None } => {
@@ -116,7 +122,7 @@ fn retry_or_give_up(
     facts: &Facts,
     jitter: &Jitter,
 ) -> Settlement {
-    let attempt = facts.charged + 1;
+    let attempt = facts.charged.saturating_add(1);
     if attempt >= facts.attempts_max {
         return Settlement::DeadLetter {
             class: FailureClass::AttemptsExhausted,

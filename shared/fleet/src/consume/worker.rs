@@ -143,6 +143,7 @@ impl Worker {
         });
         let dispatcher = Arc::new(Dispatcher::new(&self.consumer, Arc::clone(&station)));
         let receiver = Receiver {
+            check: format!("queue {}", receive.name()),
             queue: receive,
             pool,
             leases,
