@@ -32,6 +32,9 @@ mod shutdown;
 /// Deletes and releases.
 mod acknowledgements;
 
+/// Everything at once.
+mod storms;
+
 /// What is logged and counted.
 mod records;
 

@@ -259,3 +259,26 @@ async fn a_receive_that_panics_costs_a_pause_and_nothing_else() {
     assert_eq!(stage.processed().len(), 50);
     play.end(&stage).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_takes_hours_does_not_keep_the_breaker_from_looking() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(8 * 3600);
+    let play = stage.start();
+    stage.send_as("long", Act::Wait).await;
+    stage.journal.started(1).await;
+    stage.journal.set_down("smtp", true);
+    stage.send((0..10).map(|_| Act::Call("smtp".into()))).await;
+    pass(Duration::from_secs(60)).await;
+    assert!(stage.journal.runs() > 10, "the probes go on");
+    stage.journal.set_down("smtp", false);
+    let back = Instant::now();
+    while stage.processed().len() < 10 {
+        pass(Duration::from_millis(100)).await;
+    }
+    let took = back.elapsed();
+    assert!(took <= Duration::from_secs(300), "{took:?}");
+    stage.gate.add_permits(1);
+    stage.is_empty().await;
+    play.end(&stage).await;
+}

@@ -307,6 +307,10 @@ impl Journal {
         }
     }
 
+    pub(crate) fn is_down(&self, dependency: &str) -> bool {
+        self.down.lock().unwrap().contains(dependency)
+    }
+
     fn begin(&self, id: &str, attempt: u32) -> Running<'_> {
         let mut at_once = self.at_once.lock().unwrap();
         at_once.0 += 1;
@@ -362,7 +366,7 @@ impl Handler for Obedient {
             }
             Act::Wait => self.gate.acquire().await.unwrap().forget(),
             Act::Call(dependency) => {
-                if self.journal.down.lock().unwrap().contains(&dependency) {
+                if self.journal.is_down(&dependency) {
                     return Err(HandlerError::unavailable(dependency));
                 }
             }
