@@ -52,6 +52,8 @@ enum Job {
     Violate,
     /// Writes what Postgres can never store.
     Unstorable,
+    /// Writes its effect and keeps its connection for a while.
+    Dawdle,
     /// Blocks its thread.
     Block,
 }
@@ -286,6 +288,7 @@ impl Handler for Keeper {
                 tx.publish(&event).await?;
             }
             Job::Hang => drop(tx.query("select pg_sleep(60)", &[]).await?),
+            Job::Dawdle => drop(tx.query("select pg_sleep(0.1)", &[]).await?),
             Job::Violate => drop(tx.execute("insert into single values (1)", &[]).await?),
             Job::Unstorable => drop(tx.query(r#"select '"\u0000"'::jsonb"#, &[]).await?),
         }
@@ -414,6 +417,29 @@ async fn what_postgres_says_decides_between_a_retry_and_a_dead_letter() {
     assert_eq!(scene.effects().await, (1, 1));
     let recorded = "select count(*) from fleet.dead_letters";
     assert_eq!(scene.count(recorded).await, 2);
+    scene.end(play).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_pool_is_backpressure_and_no_outage() {
+    let mut scene = Scene::new().await;
+    let options = PostgresOptions {
+        pool_size: 2,
+        wait_max: Duration::from_millis(50),
+        ..PostgresOptions::default()
+    };
+    scene.store = PostgresStore::connect(scene.database.url(), options).unwrap();
+    let play = scene.start(jobs(), None);
+    scene.send(numbered(&Job::Dawdle, 40)).await;
+    scene.until_empty().await;
+    assert_eq!(scene.effects().await, (40, 40));
+    let charged = "select count(*) from fleet.attempts where charged";
+    assert_eq!(scene.count(charged).await, 0);
+    let contended = "select count(*) from fleet.attempts where reason = 'contention'";
+    assert!(scene.count(contended).await > 0, "the pool was busy");
+    let unavailable = "select count(*) from fleet.attempts where reason like '%unavailable'";
+    assert_eq!(scene.count(unavailable).await, 0);
+    assert!(scene.health.ready().checks["database"].ok);
     scene.end(play).await;
 }
 
