@@ -20,7 +20,7 @@ use super::lane::Intake;
 use super::outcome::{Ending, Outcome};
 use super::seen::Seen;
 use super::station::Station;
-use crate::message::{Event, RawEnvelope};
+use crate::message::{Envelope, Event, RawEnvelope};
 use crate::service::retry;
 use crate::store::KeyState;
 
@@ -80,7 +80,7 @@ impl<E: Event> Admission<E> {
         event: RawEnvelope<'_>,
         delivery: &Delivery,
         seen: &mut Seen,
-    ) -> Result<crate::message::Envelope<E>, Ending> {
+    ) -> Result<Envelope<E>, Ending> {
         let prepared = self
             .station
             .prepare(&event, &delivery.message, &delivery.lease, false)

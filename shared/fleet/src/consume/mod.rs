@@ -1,7 +1,7 @@
 //! The loop: receiver → pool → decode → handler → settle.
 //!
-//! Read it in the order of the modules. [`decide`](settlement::decide) is the
-//! heart: a pure function from what happened to what becomes of the message.
+//! Read it in the order of the modules. [`decide`] is the heart:
+//! a pure function from what happened to what becomes of the message.
 
 /// The time of day.
 mod clock;
