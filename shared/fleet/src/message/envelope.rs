@@ -2,8 +2,9 @@ use std::borrow::Cow;
 
 use super::error::{self, DecodeError};
 use super::event::Event;
-use super::formats::{self, Opened, Parts};
+use super::formats;
 use super::key::{EventKey, KEY_PART_BYTES_MAX};
+use super::opened::{Opened, Parts};
 use super::sent::{Message, MessageId};
 use jiff::Timestamp;
 

@@ -8,27 +8,8 @@ use serde_json::value::RawValue;
 
 use super::error::DecodeError;
 use super::key::EventKey;
-
-/// What an opened body says.
-pub(super) enum Opened<'a> {
-    /// The envelope has everything.
-    Complete(Parts<'a>),
-    /// JSON without an envelope of its own; what it lacks is sought in the attributes.
-    Bare {
-        event_type: Option<Cow<'a, str>>,
-        key: Option<EventKey>,
-        data: Cow<'a, str>,
-    },
-}
-
-/// Everything that an envelope carries.
-pub(super) struct Parts<'a> {
-    pub(super) key: EventKey,
-    pub(super) event_type: Cow<'a, str>,
-    pub(super) time: Option<Timestamp>,
-    pub(super) trace_parent: Option<String>,
-    pub(super) data: Cow<'a, str>,
-}
+use super::opened::{Opened, Parts, misfit};
+use super::s3::s3_record;
 
 /// The members of all formats, unread: a bare body may use the same names for other things.
 #[derive(Deserialize, Default)]
@@ -231,59 +212,6 @@ fn event_bridge<'a>(probe: &Probe<'a>) -> Result<Parts<'a>, DecodeError> {
     })
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
-///
-/// S3 sends one record a notification; `None` when these records are not S3's.
-fn s3_record(records: &RawValue) -> Option<Result<Parts<'_>, DecodeError>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Record {
-        event_source: String,
-        event_name: String,
-        s3: Entity,
-    }
-    #[derive(Deserialize)]
-    struct Entity {
-        bucket: Bucket,
-        object: Object,
-    }
-    #[derive(Deserialize)]
-    struct Bucket {
-        name: String,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Object {
-        key: String,
-        version_id: Option<String>,
-        #[serde(default)]
-        sequencer: String,
-    }
-    let raw: Vec<&RawValue> = serde_json::from_str(records.get()).ok()?;
-    let record: Record = serde_json::from_str(raw.first()?.get()).ok()?;
-    if record.event_source != "aws:s3" {
-        return None;
-    }
-    if raw.len() > 1 {
-        return Some(Err(misfit("S3", "more than one record in a notification")));
-    }
-    let Object {
-        key,
-        version_id,
-        sequencer,
-    } = record.s3.object;
-    Some(Ok(Parts {
-        key: EventKey::new(
-            format!("s3://{}", record.s3.bucket.name),
-            format!("{key}/{}/{sequencer}", version_id.unwrap_or_default()),
-        ),
-        event_type: Cow::Owned(format!("s3:{}", record.event_name)),
-        time: None,
-        trace_parent: None,
-        data: Cow::Borrowed(raw[0].get()),
-    }))
-}
-
 fn text<'a>(
     format: &'static str,
     member: &str,
@@ -306,13 +234,6 @@ fn optional_text<'a>(
         Some(json) => serde_json::from_str::<Text<'a>>(json)
             .map(|text| Some(text.0))
             .map_err(|_| misfit(format, format!("`{member}` is no string"))),
-    }
-}
-
-fn misfit(format: &'static str, problem: impl Into<String>) -> DecodeError {
-    DecodeError::Envelope {
-        format,
-        problem: problem.into(),
     }
 }
 

@@ -8,6 +8,8 @@ mod failure;
 mod sent;
 mod event;
 mod error;
+mod opened;
+mod s3;
 mod formats;
 mod envelope;
 
