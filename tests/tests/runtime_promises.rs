@@ -36,6 +36,8 @@ use sqs_local::http::Server;
 use sqs_local::{DeleteQueue, Sqs};
 use tokio::task::JoinHandle;
 
+const GRACE: Duration = Duration::from_secs(10);
+
 const INSERT: &str = "insert into effects (event) values ($1)";
 
 /// What a handler is told to do.
@@ -125,7 +127,7 @@ impl Scene {
             elsewhere,
             account,
             health: Health::new(),
-            shutdown: Shutdown::new(Duration::from_secs(10)),
+            shutdown: Shutdown::new(GRACE),
             aside: Aside::start("aside").unwrap(),
             limits: Limits {
                 consumer: "jobs",
@@ -233,11 +235,15 @@ impl Scene {
         dead
     }
 
-    async fn end(self, play: Play) {
+    async fn stop(&self, play: Play) {
         self.shutdown.request();
         play.running.await.unwrap();
         // Nothing is left that a grace could be for.
         self.shutdown.stop_working.cancel();
+    }
+
+    async fn end(self, play: Play) {
+        self.stop(play).await;
         self.store.close().await;
         assert!(self.aside.stop(PATIENCE).await);
         self.server.shutdown().await;
@@ -386,6 +392,11 @@ async fn a_handler_that_hangs_in_the_database_leaves_no_trace_and_no_poisoned_co
         assert_eq!(failure.reason, "handler timed out");
     }
     assert_eq!(scene.effects().await, (0, 0));
+    // The same connections serve the next worker, whose handlers have time.
+    scene.stop(play).await;
+    scene.shutdown = Shutdown::new(GRACE);
+    scene.limits.handler_timeout = Duration::from_secs(30);
+    let play = scene.start(jobs(), None);
     let keep = (100..150).map(|n| (n.to_string(), Job::Keep));
     scene.send(keep).await;
     scene.until_empty().await;
