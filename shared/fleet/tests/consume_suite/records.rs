@@ -1,7 +1,8 @@
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use fleet::message::NewEvent;
 use fleet::queue::QueueErrorKind;
@@ -9,7 +10,6 @@ use fleet::service::config::LogSuccess;
 use fleet::{Context, Done, Envelope, EventKey, Handler, HandlerError};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt as _};
 
 use crate::meddler::{Call, Fate};
@@ -22,13 +22,26 @@ type Line = BTreeMap<String, String>;
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<Line>>>);
 
+/// Ends the keeping.
+struct Capture;
+
+/// Hands each line to the log of its thread, if the thread has one.
+///
+/// One subscriber for the whole process: with one a thread, tracing may decide
+/// on another test's thread that nobody wants a line, and remember that.
+struct Threads;
+
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
 struct Fields<'l>(&'l mut Line);
 
 impl Log {
-    fn capture() -> (Self, DefaultGuard) {
+    fn capture() -> (Self, Capture) {
         let log = Self::default();
-        let subscriber = tracing_subscriber::registry().with(log.clone());
-        (log, tracing::subscriber::set_default(subscriber))
+        LOG.set(Some(log.clone()));
+        (log, Capture)
     }
 
     /// Returns the lines that tell of a message's end.
@@ -43,11 +56,29 @@ impl Log {
     }
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Log {
+/// Subscribes to all lines, once a process; every test begins with it.
+pub(crate) fn subscribe() {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let subscriber = tracing_subscriber::registry().with(Threads);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Threads {
     fn on_event(&self, event: &tracing::Event<'_>, _: LayerContext<'_, S>) {
-        let mut line = Line::new();
-        event.record(&mut Fields(&mut line));
-        self.0.lock().unwrap().push(line);
+        LOG.with_borrow(|log| {
+            let Some(log) = log else { return };
+            let mut line = Line::new();
+            event.record(&mut Fields(&mut line));
+            log.0.lock().unwrap().push(line);
+        });
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        LOG.set(None);
     }
 }
 

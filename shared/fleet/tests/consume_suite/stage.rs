@@ -102,6 +102,7 @@ impl Stage {
     }
 
     pub(crate) async fn on(name: &str) -> Self {
+        crate::records::subscribe();
         let sqs = Sqs::new(Settings::default());
         let (queue, dead) = LocalQueue::pair(&sqs, name).await;
         let limits = Limits {
