@@ -236,7 +236,7 @@ mod tests {
         check("(~root~clone)", 1);
         check("path = \"~work~tree\"", 1);
         check("https:~~example.com~home~page", 0);
-        check("below/work/tree and ${HOME}~work~tree", 0);
+        check("below~work~tree and ${HOME}~work~tree", 0);
         check("~usr~lib~postgresql", 0);
     }
 }
