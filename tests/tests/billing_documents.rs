@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet::consume::{Limits, Parts, Queues, Worker};
+use fleet::consume::{Limits, Parts, Queues, Valve, Worker};
 use fleet::queue::Queue;
 use fleet::relay::Relay;
 use fleet::service::aside::Aside;
@@ -104,6 +104,7 @@ impl Stage {
                 limits: limits(),
                 health: health.clone(),
                 jitter: Jitter::seeded(2),
+                valve: Valve::default(),
             },
         );
         let stop = async {

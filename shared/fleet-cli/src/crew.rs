@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleet::Consumer;
-use fleet::consume::{Limits, Parts, Queues, Worker};
+use fleet::consume::{Limits, Parts, Queues, Valve, Worker};
 use fleet::queue::{ClientOptions, Queue, Sqs, name_of};
 use fleet::service::config::ConsumerConfig;
 use fleet::service::retry::Backoff;
@@ -121,6 +121,7 @@ async fn recruit(
         },
         health: host.health.clone(),
         jitter: host.jitter.clone(),
+        valve: Valve::default(),
     };
     Ok(Some(Worker::new(consumer, parts)))
 }

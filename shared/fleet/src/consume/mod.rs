@@ -30,6 +30,9 @@ mod lease;
 /// How far it all has come.
 mod progress;
 
+/// The operators' pause.
+mod valve;
+
 /// Whether to receive at all.
 mod breaker;
 
@@ -94,4 +97,5 @@ pub use progress::{Progress, Snapshot};
 pub use router::Consumer;
 pub use settlement::{Facts, Settlement, decide};
 pub use station::Limits;
+pub use valve::Valve;
 pub use worker::{Parts, Queues, Worker};

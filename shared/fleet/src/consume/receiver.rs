@@ -13,6 +13,7 @@ use super::lease::Leases;
 use super::pace::Pace;
 use super::pool::{Permit, Pool};
 use super::station::Station;
+use super::valve::Position;
 use crate::message::Message;
 use crate::queue::{BATCH_ENTRIES_MAX, Queue, QueueError};
 use crate::service::health::{Health, Pulse};
@@ -43,6 +44,7 @@ pub(super) struct Receiver {
 struct Polling<'r> {
     receiver: &'r Receiver,
     breaker: watch::Receiver<State>,
+    valve: watch::Receiver<Position>,
     receives: JoinSet<Received>,
     pace: Pace,
     /// Permits for the next receive, and when it is sent with what there is.
@@ -79,6 +81,7 @@ impl Receiver {
         let mut polling = Polling {
             receiver: self,
             breaker: self.station.breaker.subscribe(),
+            valve: self.station.valve.subscribe(),
             receives: JoinSet::new(),
             pace: Pace::new(self.station.jitter.clone()),
             gathered: Vec::new(),
@@ -103,17 +106,21 @@ impl Receiver {
         }
     }
 
-    /// Makes visible again what came after the stop, but for what is being worked on.
-    async fn give_back(&self, received: Received) {
-        for message in received.answer.unwrap_or_default() {
-            let lease = self
-                .leases
-                .hold(&message.id, &message.receipt, received.sent);
-            let Some(lease) = lease else { continue };
+    /// Makes visible again what came after a stop or a pause, but for what is being worked on.
+    async fn give_back(&self, messages: Vec<Message>, sent: Instant) {
+        for message in messages {
+            let Some(lease) = self.leases.hold(&message.id, &message.receipt, sent) else {
+                continue;
+            };
             if let Ok(lease) = lease.end().await {
                 self.station.give_back(lease).await;
             }
         }
+    }
+
+    fn is_paused(&self) -> bool {
+        let station = &self.station;
+        !station.valve.is_open(station.clock.now())
     }
 
     /// Counts a receive and shows whether the queue can be reached.
@@ -162,7 +169,7 @@ impl Polling<'_> {
                 biased;
                 () = stop.cancelled() => return,
                 Some(received) = self.receives.join_next(), if !self.receives.is_empty() => {
-                    self.received(received);
+                    self.received(received).await;
                 }
                 permit = self.receiver.pool.take(), if more > 0 => self.keep(permit),
                 permit = self.receiver.pool.take_probe(), if appetite == Appetite::Probe => {
@@ -170,6 +177,7 @@ impl Polling<'_> {
                     self.send();
                 }
                 _ = self.breaker.changed() => {}
+                _ = self.valve.changed() => {}
                 () = sleep_until(wake) => {}
             }
         }
@@ -185,7 +193,8 @@ impl Polling<'_> {
                 Some(received) = self.receives.join_next() => {
                     if let Ok(received) = received {
                         self.receiver.note(&received.answer);
-                        self.receiver.give_back(received).await;
+                        let messages = received.answer.unwrap_or_default();
+                        self.receiver.give_back(messages, received.sent).await;
                     }
                 }
                 () = sleep_until(Instant::now() + TICK) => {}
@@ -194,6 +203,10 @@ impl Polling<'_> {
     }
 
     fn appetite(&mut self) -> Appetite {
+        self.valve.mark_unchanged();
+        if self.receiver.is_paused() {
+            return Appetite::Nothing;
+        }
         let under_way = self.receives.len();
         let has_room = self.pace.wants_more_than(under_way, Instant::now());
         match &*self.breaker.borrow_and_update() {
@@ -251,7 +264,7 @@ impl Polling<'_> {
     }
 
     /// Takes in what a receive brought, and sets the pace by it.
-    fn received(&mut self, received: Result<Received, JoinError>) {
+    async fn received(&mut self, received: Result<Received, JoinError>) {
         let Received {
             sent,
             permits,
@@ -271,7 +284,11 @@ impl Polling<'_> {
         match answer {
             Ok(messages) => {
                 self.pace.brought(sent, messages.len(), permits.len());
-                self.receiver.take_in(messages, permits, sent);
+                if self.receiver.is_paused() {
+                    self.receiver.give_back(messages, sent).await;
+                } else {
+                    self.receiver.take_in(messages, permits, sent);
+                }
             }
             Err(_) => self.pace.failed(sent, Instant::now()),
         }

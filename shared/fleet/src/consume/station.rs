@@ -8,6 +8,7 @@ use super::acknowledger::Ack;
 use super::breaker::Breaker;
 use super::clock::Clock;
 use super::progress::Progress;
+use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::config::LogSuccess;
 use crate::service::metrics::ConsumerMetrics;
@@ -22,6 +23,7 @@ pub(super) struct Station {
     pub(super) dead_letters: Arc<dyn Queue>,
     pub(super) acks: mpsc::Sender<Ack>,
     pub(super) breaker: Arc<Breaker>,
+    pub(super) valve: Valve,
     pub(super) jitter: Jitter,
     pub(super) metrics: ConsumerMetrics,
     pub(super) progress: Arc<Progress>,

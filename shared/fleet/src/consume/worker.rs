@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::receiver::Receiver;
 use super::router::Consumer;
 use super::station::{Limits, Station};
+use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::health::Health;
 use crate::service::metrics::ConsumerMetrics;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub health: Health,
     /// Where its randomness comes from.
     pub jitter: Jitter,
+    /// The operators' pause.
+    pub valve: Valve,
 }
 
 /// One consumer at work: receiver, pool, handlers, settlement.
@@ -136,6 +139,7 @@ impl Worker {
             dead_letters,
             acks,
             breaker,
+            valve: self.parts.valve,
             jitter,
             metrics,
             progress: self.progress,

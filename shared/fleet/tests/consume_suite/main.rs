@@ -20,6 +20,9 @@ mod strangers;
 /// Dependencies that go down and come back.
 mod outages;
 
+/// What the operators stop.
+mod pauses;
+
 /// Messages that take long.
 mod leases;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fleet::consume::{Clock, Limits, Parts, Progress, Queues, Worker};
+use fleet::consume::{Clock, Limits, Parts, Progress, Queues, Valve, Worker};
 use fleet::message::{Attributes, EventKey, Failure, Message, NewEvent, Outgoing};
 use fleet::queue::{Queue, QueueAttributes};
 use fleet::service::config::LogSuccess;
@@ -90,6 +90,7 @@ pub(crate) struct Stage {
     pub(crate) store: MemoryStore,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
+    pub(crate) valve: Valve,
     pub(crate) journal: Arc<Journal>,
     /// Each permit lets one waiting job go on.
     pub(crate) gate: Arc<Semaphore>,
@@ -126,6 +127,7 @@ impl Stage {
             store: MemoryStore::new(),
             health: Health::new(),
             shutdown: Shutdown::new(GRACE),
+            valve: Valve::default(),
             journal: Arc::default(),
             gate: Arc::new(Semaphore::new(0)),
             limits,
@@ -157,6 +159,7 @@ impl Stage {
             limits: self.limits.clone(),
             health: self.health.clone(),
             jitter: Jitter::seeded(7),
+            valve: self.valve.clone(),
         };
         let worker =
             Worker::new(add(Consumer::new("jobs")), parts).with_clock(Clock::following_runtime());
