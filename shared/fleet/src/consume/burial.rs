@@ -54,6 +54,8 @@ impl Station {
             receives: message.receive_count,
             first_sent_at: before.map_or(message.sent_at, |failure| failure.first_sent_at),
             failed_at: self.clock.now(),
+            replays: before.map_or(0, |failure| failure.replays),
+            history: Vec::new(),
             displaced: Vec::new(),
         }
     }

@@ -156,7 +156,8 @@ impl Station {
                 return Ok(History::default());
             }
             let consumer = self.limits.consumer;
-            let history = self.store.history(consumer, &message.id.0, &event.key);
+            let (id, receive) = (&message.id.0, message.receive_count);
+            let history = self.store.history(consumer, id, receive, &event.key);
             match history.await {
                 Ok(history) if history.processed => Err(Outcome::Duplicate.into()),
                 Ok(history) => Ok(history),

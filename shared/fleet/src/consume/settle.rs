@@ -160,6 +160,7 @@ impl Station {
             consumer: self.limits.consumer.to_owned(),
             message_id: message.id.clone(),
             receive: message.receive_count,
+            receive_last: message.receive_count,
             key: seen.key.clone(),
             outcome: kind,
             reason: reason.into_owned(),

@@ -1,4 +1,4 @@
-use crate::message::{BODY_BYTES_MAX, Failure, Message, Outgoing};
+use crate::message::{Attributes, BODY_BYTES_MAX, Failure, Message, Outgoing};
 
 /// The copy of a message for its dead-letter queue.
 #[derive(Clone, Debug)]
@@ -14,19 +14,11 @@ pub struct DeadLetterCopy {
 
 /// Makes the dead-letter copy of a message: body byte by byte, all attributes, and the failure.
 ///
-/// The detail is given up first, then the failure as a whole; never any of the
-/// message. On FIFO queues the copy has a deduplication id of its own: that of
+/// The history is given up first, then the detail, then the failure as a whole;
+/// never any of the message. On FIFO queues the copy has a deduplication id of its own: that of
 /// the event would let SQS swallow a second death within five minutes.
 pub fn copy(message: &Message, failure: &Failure, fifo: bool) -> DeadLetterCopy {
-    let without_detail = || Failure {
-        detail: None,
-        ..failure.clone()
-    };
-    let room = BODY_BYTES_MAX.saturating_sub(message.body.len());
-    let marked = [failure.clone(), without_detail()]
-        .into_iter()
-        .map(|failure| failure.fold(message.attributes.clone()))
-        .find(|attributes| attributes.size_bytes() <= room);
+    let marked = mark(message, failure);
     let carries_failure = marked.is_some();
     let message = Outgoing {
         body: message.body.clone(),
@@ -42,13 +34,29 @@ pub fn copy(message: &Message, failure: &Failure, fifo: bool) -> DeadLetterCopy 
     }
 }
 
+/// Folds into the attributes of a message as much of a failure as SQS's limit leaves room for.
+pub(super) fn mark(message: &Message, failure: &Failure) -> Option<Attributes> {
+    let room = BODY_BYTES_MAX.saturating_sub(message.body.len());
+    let mut shortened = failure.clone();
+    let shortenings: [fn(&mut Failure); 3] = [
+        |_| {},
+        |failure| failure.history.clear(),
+        |failure| failure.detail = None,
+    ];
+    shortenings.into_iter().find_map(|shorten| {
+        shorten(&mut shortened);
+        let attributes = shortened.clone().fold(message.attributes.clone());
+        (attributes.size_bytes() <= room).then_some(attributes)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
     use crate::message::{
-        AttributeValue, Attributes, EventKey, FAILURE_ATTRIBUTE, FailureClass, MessageId, Receipt,
+        AttributeValue, EventKey, FAILURE_ATTRIBUTE, FailureClass, MessageId, PastAttempt, Receipt,
     };
 
     fn message(body: String, attributes: usize) -> Message {
@@ -71,7 +79,7 @@ mod tests {
         Failure {
             class: FailureClass::Permanent,
             reason: "no customer".to_owned(),
-            detail: Some("d".repeat(100)),
+            detail: Some("d".repeat(300)),
             consumer: "billing".to_owned(),
             queue: "billing".to_owned(),
             event_type: None,
@@ -81,6 +89,13 @@ mod tests {
             receives: 3,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
+            replays: 0,
+            history: vec![PastAttempt {
+                receive: 1,
+                outcome: "failed".to_owned(),
+                reason: "h".repeat(500),
+                at: Timestamp::UNIX_EPOCH,
+            }],
             displaced: Vec::new(),
         }
     }
@@ -110,9 +125,14 @@ mod tests {
         assert_eq!(copied.message.size_bytes(), BODY_BYTES_MAX);
         assert!(copied.message.attributes.get(FAILURE_ATTRIBUTE).is_none());
 
-        let nearly = full - 600;
-        let copied = copy(&message("x".repeat(nearly), 10), &failure(), false);
-        assert!(copied.carries_failure);
-        assert!(copied.message.size_bytes() <= BODY_BYTES_MAX);
+        for (room, detail, history) in [(600, false, 0), (900, true, 0), (1_600, true, 1)] {
+            let copied = copy(&message("x".repeat(full - room), 10), &failure(), false);
+            assert!(copied.carries_failure, "{room}");
+            assert!(copied.message.size_bytes() <= BODY_BYTES_MAX, "{room}");
+            let mut attributes = copied.message.attributes;
+            let carried = Failure::unfold(&mut attributes).unwrap();
+            assert_eq!(carried.detail.is_some(), detail, "{room}");
+            assert_eq!(carried.history.len(), history, "{room}");
+        }
     }
 }

@@ -39,9 +39,28 @@ pub struct Failure {
     pub first_sent_at: Timestamp,
     /// When it was dead-lettered.
     pub failed_at: Timestamp,
+    /// How often the event was replayed from a dead-letter queue before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replays: u32,
+    /// What went wrong before, the oldest first: earlier attempts, and earlier deaths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastAttempt>,
     /// Attributes of the original that found no slot beside this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub displaced: Vec<Displaced>,
+}
+
+/// One receive that did not end well, as a dead letter remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastAttempt {
+    /// SQS's receive count at this receive.
+    pub receive: u32,
+    /// How it ended, by the name that the attempts ledger uses; or the class of a death.
+    pub outcome: String,
+    /// A stable phrase.
+    pub reason: String,
+    /// When it ended.
+    pub at: Timestamp,
 }
 
 /// What ended a message's life as a job; a bounded set, fit for a metric's label.
@@ -90,9 +109,24 @@ impl FailureClass {
 }
 
 impl Failure {
-    /// Adds the failure to the attributes of a copy, displacing what finds no slot.
+    /// Returns this death as an entry in the history of the next.
+    pub fn as_past(&self) -> PastAttempt {
+        PastAttempt {
+            receive: self.receives,
+            outcome: self.class.as_str().to_owned(),
+            reason: self.reason.clone(),
+            at: self.failed_at,
+        }
+    }
+
+    /// Adds the failure to the attributes of a copy, displacing what finds no slot, and whatever
+    /// else has its name.
     pub fn fold(mut self, mut attributes: Attributes) -> Attributes {
-        attributes.remove(FAILURE_ATTRIBUTE);
+        self.displaced.clear();
+        if let Some(namesake) = attributes.remove(FAILURE_ATTRIBUTE) {
+            let name = FAILURE_ATTRIBUTE.to_owned();
+            self.displaced.push(Displaced::new(name, &namesake));
+        }
         while attributes.len() >= ATTRIBUTES_MAX {
             let largest = attributes
                 .iter()
@@ -149,6 +183,14 @@ impl Displaced {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -169,6 +211,8 @@ mod tests {
             receives: 1,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
+            replays: 0,
+            history: Vec::new(),
             displaced: Vec::new(),
         }
     }
@@ -184,7 +228,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_folded_is_unfolded_byte_by_byte(
-            original in proptest::collection::btree_map("[a-z]{1,9}", attribute(), 0..=10),
+            original in proptest::collection::btree_map(
+                prop_oneof![Just(FAILURE_ATTRIBUTE.to_owned()), "[a-z]{1,9}".prop_map(String::from)],
+                attribute(), 0..=10),
         ) {
             let original: Attributes = original.into_iter().collect();
             let mut copy = failure().fold(original.clone());

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use self::outbox::Row;
@@ -173,25 +174,48 @@ impl Store for MemoryStore {
         &self,
         consumer: &str,
         message_id: &str,
+        receive: u32,
         key: &EventKey,
     ) -> Result<History, StoreError> {
         let state = self.shared.up()?;
-        let first = (consumer.to_owned(), message_id.to_owned(), 0);
-        let last = (consumer.to_owned(), message_id.to_owned(), u32::MAX);
-        let rows = || {
-            state
-                .attempts
-                .range(first.clone()..=last.clone())
-                .map(|(_, row)| row)
-        };
-        let charged = rows().filter(|row| row.outcome.is_charged()).count();
-        let unknown = rows().filter(|row| row.outcome == AttemptOutcome::UnknownType);
         let inbox = state.inbox.get(&(consumer.to_owned(), key.clone()));
-        Ok(History {
+        let mut history = History {
             processed: inbox == Some(&Inbox::Done),
-            charged: u32::try_from(charged).unwrap_or(u32::MAX),
-            unknown_since: unknown.map(|row| row.at).min(),
-        })
+            ..History::default()
+        };
+        for row in state.attempts_of(consumer, message_id) {
+            history.charged += u32::from(row.outcome.is_charged());
+            let earliest =
+                |since: Option<Timestamp>| Some(since.map_or(row.at, |since| since.min(row.at)));
+            match row.outcome {
+                AttemptOutcome::UnknownType => {
+                    history.unknown_since = earliest(history.unknown_since);
+                }
+                AttemptOutcome::Unavailable => {
+                    history.unavailable += 1;
+                    history.unavailable_since = earliest(history.unavailable_since);
+                }
+                AttemptOutcome::Started if row.receive < receive => {
+                    history.crashes += 1;
+                    history.charged += 1;
+                }
+                _ => {}
+            }
+            let last = row.receive_last.min(receive.saturating_sub(1));
+            history.explained += (last + 1).saturating_sub(row.receive);
+        }
+        Ok(history)
+    }
+
+    async fn attempts(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let state = self.shared.up()?;
+        let rows: Vec<_> = state.attempts_of(consumer, message_id).cloned().collect();
+        Ok(rows[rows.len().saturating_sub(limit)..].to_vec())
     }
 
     async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {
@@ -223,6 +247,15 @@ impl Store for MemoryStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.shared.up().map(|_| ())
+    }
+}
+
+impl State {
+    /// Returns the rows of a message in the order of its receives.
+    fn attempts_of(&self, consumer: &str, message_id: &str) -> impl Iterator<Item = &Attempt> {
+        let row = |receive| (consumer.to_owned(), message_id.to_owned(), receive);
+        let rows = self.attempts.range(row(0)..=row(u32::MAX));
+        rows.map(|(_, attempt)| attempt)
     }
 }
 

@@ -61,13 +61,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         keys: &[EventKey],
     ) -> Result<(Box<dyn Transaction>, Vec<KeyState>), StoreError>;
 
-    /// Reads what is known of a delivery: whether its event is done, and what failed before.
+    /// Reads what is known of a delivery: whether its event is done, and what failed before the
+    /// receive of this count.
     async fn history(
         &self,
         consumer: &str,
         message_id: &str,
+        receive: u32,
         key: &EventKey,
     ) -> Result<History, StoreError>;
+
+    /// Reads the latest rows that the ledger has of a message, at most `limit`, the oldest first.
+    async fn attempts(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError>;
 
     /// Writes rows of the attempts ledger; a row that is there already is replaced by its outcome.
     async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError>;

@@ -15,6 +15,9 @@ pub struct Attempt {
     pub message_id: MessageId,
     /// SQS's receive count at this receive.
     pub receive: u32,
+    /// The receive count of the last one that its delivery absorbed: while a message is worked
+    /// on, another receive of it only hands over its receipt. Else the same as `receive`.
+    pub receive_last: u32,
     /// The event that the message carries, if it could be read.
     pub key: Option<EventKey>,
     /// How the receive ended.
@@ -37,10 +40,19 @@ pub enum AttemptOutcome {
     Panicked,
     /// A dependency was down; nobody is charged.
     Unavailable,
-    /// A shutdown or a pause took the message away; nobody is charged.
+    /// Something was in the way; nobody is charged.
+    Contended,
+    /// A shutdown, a pause or an outage of the database took the message away; nobody is charged.
     Released,
     /// No handler knows the type yet; nobody is charged.
     UnknownType,
+    /// The lease was lost while the handler ran; nobody is charged.
+    LeaseLost,
+    /// A suspect's handler is about to run. A row that stays like this says that the process
+    /// ended meanwhile, and is charged to the receives after it.
+    Started,
+    /// A suspect's handler came to its end, and whatever became of the message needs no row.
+    Finished,
 }
 
 /// What is known of a delivery before its handler runs.
@@ -48,10 +60,18 @@ pub enum AttemptOutcome {
 pub struct History {
     /// Whether the event's effect is committed.
     pub processed: bool,
-    /// How many attempts were charged to the message.
+    /// How many attempts were charged to the message, those that a process did not survive included.
     pub charged: u32,
+    /// How many of them no process survived.
+    pub crashes: u32,
+    /// How many of the receives before this one have a row.
+    pub explained: u32,
     /// When the message was first released for want of a handler.
     pub unknown_since: Option<Timestamp>,
+    /// How often it was released because a dependency other than the database was down.
+    pub unavailable: u32,
+    /// When that was for the first time.
+    pub unavailable_since: Option<Timestamp>,
 }
 
 /// A dead-letter copy that SQS has confirmed.
@@ -66,12 +86,39 @@ pub struct DeadLetter {
 }
 
 impl AttemptOutcome {
-    /// Tells whether the receive counts against `max_attempts`.
+    /// Tells whether the row by itself counts against `max_attempts`.
     pub fn is_charged(self) -> bool {
         match self {
             Self::Failed | Self::TimedOut | Self::Panicked => true,
-            Self::Unavailable | Self::Released | Self::UnknownType => false,
+            Self::Unavailable
+            | Self::Contended
+            | Self::Released
+            | Self::UnknownType
+            | Self::LeaseLost
+            | Self::Started
+            | Self::Finished => false,
         }
+    }
+
+    /// All outcomes.
+    const ALL: [Self; 10] = [
+        Self::Failed,
+        Self::TimedOut,
+        Self::Panicked,
+        Self::Unavailable,
+        Self::Contended,
+        Self::Released,
+        Self::UnknownType,
+        Self::LeaseLost,
+        Self::Started,
+        Self::Finished,
+    ];
+
+    /// Finds the outcome of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == name)
     }
 
     /// Returns the name that the table and the tools use.
@@ -81,8 +128,20 @@ impl AttemptOutcome {
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",
             Self::Unavailable => "unavailable",
+            Self::Contended => "contended",
             Self::Released => "released",
             Self::UnknownType => "unknown_type",
+            Self::LeaseLost => "lease_lost",
+            Self::Started => "started",
+            Self::Finished => "finished",
         }
+    }
+}
+
+impl History {
+    /// Tells whether a receive before this one ended without anybody's word for it: the message
+    /// may have taken its process along.
+    pub fn is_suspect(&self, receive: u32) -> bool {
+        self.explained < receive.saturating_sub(1)
     }
 }

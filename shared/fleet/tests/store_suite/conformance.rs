@@ -44,6 +44,8 @@ conformance! {
     many_claims_are_free_again_after_a_drop,
     a_history_counts_charged_attempts_and_finds_what_is_done,
     a_history_of_nothing_is_empty,
+    only_what_no_process_survived_is_charged_without_an_outcome,
+    the_latest_attempts_of_a_message_are_read_in_order,
     a_ledger_takes_whatever_text_a_message_had,
     a_dead_letter_recorded_twice_is_no_error,
     events_are_published_with_the_commit_and_not_without,
@@ -181,6 +183,7 @@ fn attempt(receive: u32, outcome: AttemptOutcome, second: i64) -> Attempt {
         consumer: "billing".to_owned(),
         message_id: MessageId("m".to_owned()),
         receive,
+        receive_last: receive,
         key: Some(key("1")),
         outcome,
         reason: "no customer".to_owned(),
@@ -207,7 +210,7 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
     bench.store.record_attempts(&[]).await.unwrap();
     let history = bench
         .store
-        .history("billing", "m", &key("1"))
+        .history("billing", "m", 6, &key("1"))
         .await
         .unwrap();
     let unknown_since = Some(Timestamp::from_second(50).unwrap());
@@ -216,7 +219,11 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
         History {
             processed: false,
             charged: 2,
-            unknown_since
+            explained: 5,
+            unknown_since,
+            unavailable: 1,
+            unavailable_since: Some(Timestamp::from_second(80).unwrap()),
+            ..History::default()
         }
     );
 
@@ -224,7 +231,7 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
     assert!(
         !bench
             .store
-            .history("billing", "m", &key("1"))
+            .history("billing", "m", 6, &key("1"))
             .await
             .unwrap()
             .processed
@@ -232,7 +239,7 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
     open.commit().await.unwrap();
     let history = bench
         .store
-        .history("billing", "another copy", &key("1"))
+        .history("billing", "another copy", 2, &key("1"))
         .await
         .unwrap();
     assert_eq!(
@@ -244,10 +251,85 @@ async fn a_history_counts_charged_attempts_and_finds_what_is_done(bench: Bench) 
     );
 }
 
+async fn only_what_no_process_survived_is_charged_without_an_outcome(bench: Bench) {
+    let rows = [
+        attempt(1, AttemptOutcome::Released, 10),
+        // Two more receives came while the message was worked on.
+        Attempt {
+            receive_last: 4,
+            ..attempt(2, AttemptOutcome::LeaseLost, 20)
+        },
+        attempt(6, AttemptOutcome::Started, 30),
+        attempt(7, AttemptOutcome::Started, 40),
+    ];
+    bench.store.record_attempts(&rows).await.unwrap();
+    bench
+        .store
+        .record_attempts(&[attempt(7, AttemptOutcome::Finished, 50)])
+        .await
+        .unwrap();
+    let history = async |receive| {
+        bench
+            .store
+            .history("billing", "m", receive, &key("1"))
+            .await
+            .unwrap()
+    };
+    // The receive of the row itself is under way.
+    for (receive, explained, crashes, is_suspect) in [
+        (1, 0, 0, false),
+        (2, 1, 0, false),
+        (4, 3, 0, false),
+        (5, 4, 0, false),
+        (6, 4, 0, true),
+        (7, 5, 1, true),
+        (8, 6, 1, true),
+    ] {
+        let history = history(receive).await;
+        assert_eq!(history.explained, explained, "{receive}");
+        assert_eq!(history.crashes, crashes, "{receive}");
+        assert_eq!(history.charged, crashes, "{receive}");
+        assert_eq!(history.is_suspect(receive), is_suspect, "{receive}");
+    }
+}
+
+async fn the_latest_attempts_of_a_message_are_read_in_order(bench: Bench) {
+    let outcomes = [
+        AttemptOutcome::Failed,
+        AttemptOutcome::TimedOut,
+        AttemptOutcome::Panicked,
+        AttemptOutcome::Unavailable,
+        AttemptOutcome::Contended,
+        AttemptOutcome::Released,
+        AttemptOutcome::UnknownType,
+        AttemptOutcome::LeaseLost,
+        AttemptOutcome::Started,
+        AttemptOutcome::Finished,
+    ];
+    let rows: Vec<_> = (1..)
+        .zip(outcomes)
+        .map(|(receive, outcome)| Attempt {
+            receive_last: receive + 1,
+            ..attempt(receive, outcome, i64::from(receive))
+        })
+        .collect();
+    bench.store.record_attempts(&rows).await.unwrap();
+    let others = Attempt {
+        message_id: MessageId("another".to_owned()),
+        ..attempt(1, AttemptOutcome::Failed, 1)
+    };
+    bench.store.record_attempts(&[others]).await.unwrap();
+    let all = bench.store.attempts("billing", "m", 20).await.unwrap();
+    assert_eq!(all, rows);
+    let latest = bench.store.attempts("billing", "m", 3).await.unwrap();
+    assert_eq!(latest, rows[7..]);
+    assert_eq!(bench.store.attempts("mail", "m", 3).await.unwrap(), []);
+}
+
 async fn a_history_of_nothing_is_empty(bench: Bench) {
     let history = bench
         .store
-        .history("billing", "m", &key("1"))
+        .history("billing", "m", 6, &key("1"))
         .await
         .unwrap();
     assert_eq!(history, History::default());
@@ -260,6 +342,7 @@ async fn a_ledger_takes_whatever_text_a_message_had(bench: Bench) {
     let unreadable = Attempt {
         key: None,
         receive: 2,
+        receive_last: 2,
         ..row.clone()
     };
     bench
@@ -270,7 +353,7 @@ async fn a_ledger_takes_whatever_text_a_message_had(bench: Bench) {
     assert_eq!(
         bench
             .store
-            .history("billing", "m", &key("1"))
+            .history("billing", "m", 6, &key("1"))
             .await
             .unwrap()
             .charged,
@@ -295,6 +378,8 @@ fn dead_letter(copy: &str) -> DeadLetter {
             receives: u32::MAX,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
+            replays: 0,
+            history: Vec::new(),
             displaced: Vec::new(),
         },
     }

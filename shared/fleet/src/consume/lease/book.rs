@@ -241,7 +241,7 @@ impl Book {
                 return true;
             }
             // An older receipt went stale, the newer one is not asked yet.
-            Extended::Lost => now,
+            Extended::Lost => now.min(held.deadline),
             Extended::Failed => (now + RETRY_PAUSE).min(held.deadline),
         };
         self.reschedule(number, due);

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::sql::BEGIN;
+use super::sql::{BEGIN, int};
 use super::transaction::PostgresTransaction;
 use super::{PostgresStore, Session};
 use crate::message::EventKey;
@@ -69,21 +69,29 @@ impl PostgresStore {
         &self,
         consumer: &str,
         message_id: &str,
+        receive: u32,
         key: &EventKey,
     ) -> Result<History, StoreError> {
         let session = Session::open(&self.shared).await?;
         let client = session.client();
+        let receive = int(receive);
         let work = async {
             let statement = client.prepare_cached(&self.shared.sql.history).await?;
-            client
-                .query_one(&statement, &[&consumer, &message_id, &key.source, &key.id])
-                .await
+            let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&consumer, &message_id, &key.source, &key.id, &receive];
+            client.query_one(&statement, &params).await
         };
         let row = session.run_bounded(work).await?;
+        let count = |name: &str| u32::try_from(row.get::<_, i64>(name)).unwrap_or(u32::MAX);
+        let crashes = count("crashes");
         Ok(History {
             processed: row.get("processed"),
-            charged: u32::try_from(row.get::<_, i64>("charged")).unwrap_or(u32::MAX),
+            charged: count("charged").saturating_add(crashes),
+            crashes,
+            explained: count("explained"),
             unknown_since: row.get("unknown_since"),
+            unavailable: count("unavailable"),
+            unavailable_since: row.get("unavailable_since"),
         })
     }
 }

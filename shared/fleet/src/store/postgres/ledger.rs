@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::{PostgresStore, Session};
-use crate::store::{Attempt, DeadLetter, StoreError};
+use super::sql::int;
+use super::{PostgresStore, Row, Session};
+use crate::message::{EventKey, MessageId};
+use crate::store::{Attempt, AttemptOutcome, DeadLetter, StoreError};
 
 impl PostgresStore {
     pub(super) async fn write_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {
@@ -20,6 +22,7 @@ impl PostgresStore {
         let consumers: Vec<String> = column(|row| storable(&row.consumer));
         let messages: Vec<String> = column(|row| storable(&row.message_id.0));
         let receives: Vec<i32> = rows.values().map(|row| int(row.receive)).collect();
+        let lasts: Vec<i32> = rows.values().map(|row| int(row.receive_last)).collect();
         let sources = keys(|row| row.key.as_ref().map(|key| storable(&key.source)));
         let ids = keys(|row| row.key.as_ref().map(|key| storable(&key.id)));
         let outcomes: Vec<&str> = rows.values().map(|row| row.outcome.as_str()).collect();
@@ -33,13 +36,46 @@ impl PostgresStore {
             let statement = client
                 .prepare_cached(&self.shared.sql.record_attempts)
                 .await?;
-            let params: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
-                &consumers, &messages, &receives, &sources, &ids, &outcomes, &charged, &reasons,
-                &times,
+            let params: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
+                &consumers, &messages, &receives, &lasts, &sources, &ids, &outcomes, &charged,
+                &reasons, &times,
             ];
             client.execute(&statement, &params).await
         };
         session.run_bounded(work).await.map(|_| ())
+    }
+
+    pub(super) async fn read_attempts(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let session = Session::open(&self.shared).await?;
+        let client = session.client();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let work = async {
+            let statement = client.prepare_cached(&self.shared.sql.attempts).await?;
+            client
+                .query(&statement, &[&consumer, &message_id, &limit])
+                .await
+        };
+        let rows = session.run_bounded(work).await?;
+        let attempt = |row: &Row| {
+            let key = Option::zip(row.get("source"), row.get("event_id"));
+            Some(Attempt {
+                consumer: consumer.to_owned(),
+                message_id: MessageId(message_id.to_owned()),
+                receive: u32::try_from(row.get::<_, i32>("receive")).ok()?,
+                receive_last: u32::try_from(row.get::<_, i32>("receive_last")).ok()?,
+                key: key.map(|(source, id): (String, String)| EventKey::new(source, id)),
+                // A newer release may have words that this one does not know.
+                outcome: AttemptOutcome::named(row.get("outcome"))?,
+                reason: row.get("reason"),
+                at: row.get("at"),
+            })
+        };
+        Ok(rows.iter().filter_map(attempt).collect())
     }
 
     pub(super) async fn write_dead_letters(&self, dead: &[DeadLetter]) -> Result<(), StoreError> {
@@ -102,8 +138,4 @@ impl PostgresStore {
 /// message cannot keep the rows of its neighbours from being written.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
-}
-
-fn int(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }

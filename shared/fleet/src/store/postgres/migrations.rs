@@ -91,11 +91,18 @@ impl Migrations {
     /// The migrations of the runtime's own tables.
     pub const RUNTIME: Self = Self {
         owner: "fleet",
-        steps: &[Migration {
-            number: 1,
-            name: "runtime",
-            sql: include_str!("../migrations/0001_runtime.sql"),
-        }],
+        steps: &[
+            Migration {
+                number: 1,
+                name: "runtime",
+                sql: include_str!("../migrations/0001_runtime.sql"),
+            },
+            Migration {
+                number: 2,
+                name: "suspects",
+                sql: include_str!("../migrations/0002_suspects.sql"),
+            },
+        ],
     };
 }
 

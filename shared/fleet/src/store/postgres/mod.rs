@@ -231,9 +231,19 @@ impl Store for PostgresStore {
         &self,
         consumer: &str,
         message_id: &str,
+        receive: u32,
         key: &EventKey,
     ) -> Result<History, StoreError> {
-        self.read_history(consumer, message_id, key).await
+        self.read_history(consumer, message_id, receive, key).await
+    }
+
+    async fn attempts(
+        &self,
+        consumer: &str,
+        message_id: &str,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.read_attempts(consumer, message_id, limit).await
     }
 
     async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ pub(super) struct Sql {
     pub(super) claim: String,
     pub(super) claim_all: String,
     pub(super) history: String,
+    pub(super) attempts: String,
     pub(super) record_attempts: String,
     pub(super) record_dead_letters: String,
     pub(super) publish: String,
@@ -36,6 +37,7 @@ impl Sql {
             claim: render(CLAIM),
             claim_all: render(CLAIM_ALL),
             history: render(HISTORY),
+            attempts: render(ATTEMPTS),
             record_attempts: render(RECORD_ATTEMPTS),
             record_dead_letters: render(RECORD_DEAD_LETTERS),
             publish: render(PUBLISH),
@@ -50,6 +52,11 @@ impl Sql {
 /// Puts the quoted schema where the placeholder stands.
 pub(super) fn render(template: &str, schema: &str) -> String {
     template.replace("{schema}", &format!("\"{schema}\""))
+}
+
+/// Fits a count into a column of integers.
+pub(super) fn int(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The lock makes a claim visible to `CLAIM_ALL` before its row is; the insert
@@ -88,19 +95,34 @@ const HISTORY: &str = r"
             where consumer = $1 and source = $3 and id = $4
         ) as processed,
         count(*) filter (where charged) as charged,
-        min(at) filter (where outcome = 'unknown_type') as unknown_since
+        count(*) filter (where outcome = 'started' and receive < $5) as crashes,
+        coalesce(
+            sum(least(coalesce(receive_last, receive), $5 - 1) - receive + 1)
+                filter (where receive < $5),
+            0) as explained,
+        min(at) filter (where outcome = 'unknown_type') as unknown_since,
+        count(*) filter (where outcome = 'unavailable') as unavailable,
+        min(at) filter (where outcome = 'unavailable') as unavailable_since
     from {schema}.attempts
     where consumer = $1 and message_id = $2";
 
+const ATTEMPTS: &str = r"
+    select receive, coalesce(receive_last, receive) as receive_last, source, event_id, outcome, reason, at from (
+        select * from {schema}.attempts
+        where consumer = $1 and message_id = $2
+        order by receive desc limit $3) latest
+    order by receive";
+
 const RECORD_ATTEMPTS: &str = r"
     insert into {schema}.attempts
-        (consumer, message_id, receive, source, event_id, outcome, charged, reason, at)
+        (consumer, message_id, receive, receive_last, source, event_id, outcome, charged,
+         reason, at)
     select * from unnest(
-        $1::text[], $2::text[], $3::integer[], $4::text[], $5::text[],
-        $6::text[], $7::boolean[], $8::text[], $9::timestamptz[])
+        $1::text[], $2::text[], $3::integer[], $4::integer[], $5::text[], $6::text[],
+        $7::text[], $8::boolean[], $9::text[], $10::timestamptz[])
     order by 1, 2, 3
     on conflict (consumer, message_id, receive) do update set
-        source = excluded.source, event_id = excluded.event_id,
+        receive_last = excluded.receive_last, source = excluded.source, event_id = excluded.event_id,
         outcome = excluded.outcome, charged = excluded.charged,
         reason = excluded.reason, at = excluded.at";
 
