@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::error::DATABASE;
+use super::ledger::Ledger;
 use super::outcome::Outcome;
 use crate::service::health::{Health, Pulse};
 use crate::service::metrics::{BreakerMetrics, BreakerState};
 use crate::service::retry::{Backoff, Jitter};
-use crate::store::Store;
 
 /// The ceilings of the pauses before a dependency that is down is looked at again.
 ///
@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// say whether it is back, so one message at a time is let through.
 pub(super) struct Breaker {
     state: watch::Sender<State>,
-    store: Arc<dyn Store>,
+    ledger: Arc<Ledger>,
     health: Health,
     jitter: Jitter,
     /// What the metrics show of each dependency that was ever down.
@@ -53,13 +53,13 @@ pub(super) enum State {
 
 impl Breaker {
     /// Starts open: the database has to show itself before the first receive.
-    pub(super) fn new(store: Arc<dyn Store>, health: Health, jitter: Jitter) -> Self {
+    pub(super) fn new(ledger: Arc<Ledger>, health: Health, jitter: Jitter) -> Self {
         let (state, _) = watch::channel(State::Open {
             dependency: DATABASE.into(),
         });
         Self {
             state,
-            store,
+            ledger,
             health,
             jitter,
             shown: Mutex::default(),
@@ -113,6 +113,16 @@ impl Breaker {
             "breaker opened, receiving stops"
         );
         self.show(dependency, BreakerState::Open);
+    }
+
+    /// Tells whether a dependency is known to be down.
+    pub(super) fn is_down(&self, dependency: &str) -> bool {
+        match &*self.state.borrow() {
+            State::Closed => false,
+            State::Open { dependency: down } | State::HalfOpen { dependency: down } => {
+                down == dependency
+            }
+        }
     }
 
     /// Returns a view of the state that can be waited on.
@@ -172,7 +182,7 @@ impl Breaker {
     }
 
     async fn database_answers(&self) -> bool {
-        let finding = match timeout(ANSWER_MAX, self.store.probe()).await {
+        let finding = match timeout(ANSWER_MAX, self.ledger.probe()).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
         };

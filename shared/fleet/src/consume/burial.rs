@@ -1,11 +1,24 @@
 //! Copies a message to its dead-letter queue: copy, confirm, and only then let it be deleted.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::seen::Seen;
 use super::station::Station;
 use crate::dead_letter;
-use crate::message::{EventKey, Failure, FailureClass, Message};
+use crate::message::{EventKey, Failure, FailureClass, Message, PastAttempt};
 use crate::queue::{EntryError, QueueError};
-use crate::store::{DeadLetter, StoreError};
+use crate::store::{Attempt, DeadLetter, StoreError};
+
+/// How many attempts a dead letter remembers, the latest ones: their 3 KB leave room in a message.
+const HISTORY_MAX: usize = 20;
+
+/// How many characters of a reason it remembers.
+const REASON_CHARS_MAX: usize = 120;
+
+/// How long a dead letter waits for its history.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a message that should be dead-lettered is not.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +35,7 @@ pub(super) enum BurialError {
 
 impl Station {
     /// Says of a message why and when it died.
-    pub(super) fn failure(
+    pub(super) async fn failure(
         &self,
         message: &Message,
         seen: &Seen,
@@ -37,7 +50,7 @@ impl Station {
                 seen.attempt(self.limits.attempts_max)
             }
             // No handler ran.
-            FailureClass::Undecodable | FailureClass::UnknownType => seen.charged,
+            FailureClass::Undecodable | FailureClass::UnknownType => seen.history.charged,
         };
         Failure {
             class,
@@ -55,9 +68,36 @@ impl Station {
             first_sent_at: before.map_or(message.sent_at, |failure| failure.first_sent_at),
             failed_at: self.clock.now(),
             replays: before.map_or(0, |failure| failure.replays),
-            history: Vec::new(),
+            history: self.past(message).await,
             displaced: Vec::new(),
         }
+    }
+
+    /// Reads what went wrong before: in earlier lives of the message, and in this one.
+    async fn past(&self, message: &Message) -> Vec<PastAttempt> {
+        let mut past = Vec::new();
+        if let Some(death) = message.failure.as_deref() {
+            past.clone_from(&death.history);
+            past.push(death.as_past());
+        }
+        if message.receive_count > 1 {
+            let (consumer, id) = (self.limits.consumer, &message.id.0);
+            let rows = self.store.attempts(consumer, id, HISTORY_MAX);
+            match timeout(HISTORY_PATIENCE, rows).await {
+                Ok(Ok(rows)) => past.extend(
+                    rows.iter()
+                        .filter(|row| row.receive < message.receive_count)
+                        .map(past_attempt),
+                ),
+                Ok(Err(_)) | Err(_) => tracing::warn!(
+                    message.id = %message.id,
+                    "the attempts of a dead letter could not be read, its copy goes without"
+                ),
+            }
+        }
+        let surplus = past.len().saturating_sub(HISTORY_MAX);
+        past.drain(..surplus);
+        past
     }
 
     /// Sends the copy, waits for its confirmation, and writes it down.
@@ -94,5 +134,14 @@ impl Station {
             }
             Err(error) => Err(BurialError::Unrecorded(error)),
         }
+    }
+}
+
+fn past_attempt(row: &Attempt) -> PastAttempt {
+    PastAttempt {
+        receive: row.receive,
+        outcome: row.outcome.as_str().to_owned(),
+        reason: row.reason.chars().take(REASON_CHARS_MAX).collect(),
+        at: row.at,
     }
 }

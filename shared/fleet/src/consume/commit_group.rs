@@ -13,19 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::context::Tx;
 use super::delivery::Delivery;
 use super::error::{BatchError, HandlerError};
-use super::execute::{KEEP_MARGIN, commit, used_up};
+use super::execute::{KEEP_MARGIN, commit};
 use super::group::{Group, Item, Member};
 use super::handler::BatchHandler;
 use super::lane::Intake;
-use super::outcome::{Ending, Outcome};
+use super::outcome::{CONTENDED, Ending, Outcome};
 use super::seen::Seen;
 use super::station::Station;
 use crate::message::{Envelope, Event, RawEnvelope};
 use crate::service::retry;
 use crate::store::KeyState;
-
-/// The outcome of an event whose key another transaction holds.
-const CONTENDED: Outcome = Outcome::Unavailable { dependency: None };
 
 /// How often a group that lost a conflict runs again before its messages are given back.
 const CONFLICTS_MAX: u32 = 3;
@@ -81,16 +78,15 @@ impl<E: Event> Admission<E> {
         delivery: &Delivery,
         seen: &mut Seen,
     ) -> Result<Envelope<E>, Ending> {
-        let prepared = self
-            .station
-            .prepare(&event, &delivery.message, &delivery.lease, false)
-            .await;
+        let (station, message, lease) = (&self.station, &delivery.message, &delivery.lease);
+        let prepared = station.prepare(&event, message, lease, false, seen).await;
+        let admitted = match prepared {
+            Ok(()) => station.admit(&event.key, message, lease, seen).await,
+            Err(ending) => Err(ending),
+        };
         let decoded = event.decode().map_err(Outcome::Undecodable);
         seen.learn(event, Some(self.event_type));
-        seen.charged = prepared?.charged;
-        if seen.is_used_up(self.station.limits.attempts_max) {
-            return Err(used_up());
-        }
+        admitted?;
         Ok(decoded?)
     }
 }
@@ -265,14 +261,14 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
     }
 }
 
-/// Cuts a batch into groups: a message that failed before runs alone.
+/// Cuts a batch into groups: a message that failed before runs alone, and so does a suspect.
 fn cut<E>(batch: impl Iterator<Item = Item<E>>) -> VecDeque<Group<E>> {
     let mut together = Group::new();
     let mut groups = VecDeque::new();
     let started = Instant::now();
     for Item { mut member, event } in batch {
         member.seen.started = started;
-        if member.seen.charged > 0 {
+        if member.seen.history.charged > 0 || member.seen.is_suspect(&member.delivery.message) {
             let mut alone = Group::new();
             alone.push(member, event);
             groups.push_back(alone);

@@ -14,12 +14,12 @@ use super::delivery::Delivery;
 use super::error::{DATABASE, HandlerError};
 use super::lane::{Lane, Lanes, Single, Stop};
 use super::lease::Lease;
-use super::outcome::{Ending, Outcome};
+use super::outcome::{CONTENDED, Ending, Outcome};
 use super::report;
 use super::seen::Seen;
 use super::station::Station;
-use crate::message::{Message, RawEnvelope};
-use crate::store::{History, Transaction};
+use crate::message::{EventKey, Message, RawEnvelope};
+use crate::store::{AttemptOutcome, History, StoreError, Transaction};
 
 /// How long a commit may take before its outcome counts as unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,17 +86,15 @@ impl Attempt<'_> {
             return Outcome::Interrupted.into();
         }
         let looks = handler.is_none_or(Single::has_outside_effect);
-        let history = match station.prepare(event, message, lease, looks).await {
-            Ok(history) => history,
-            Err(ending) => return ending,
-        };
-        seen.charged = history.charged;
+        if let Err(ending) = station.prepare(event, message, lease, looks, seen).await {
+            return ending;
+        }
         let Some(handler) = handler else {
-            let since = history.unknown_since;
+            let since = seen.history.unknown_since;
             return Outcome::UnknownType { since }.into();
         };
-        if seen.is_used_up(station.limits.attempts_max) {
-            return used_up();
+        if let Err(ending) = station.admit(&event.key, message, lease, seen).await {
+            return ending;
         }
         seen.started = Instant::now();
         let deadline = seen.started + station.limits.handler_timeout;
@@ -145,7 +143,8 @@ impl Station {
         message: &Message,
         lease: &Lease,
         looks: bool,
-    ) -> Result<History, Ending> {
+        seen: &mut Seen,
+    ) -> Result<(), Ending> {
         self.metrics.started_after(self.age_of(message.sent_at));
         let looks = looks || message.receive_count > 1;
         let work = async {
@@ -155,18 +154,78 @@ impl Station {
             if !looks {
                 return Ok(History::default());
             }
+            // What was held back belongs to what is known.
+            let _ = self.ledger.write_held().await;
             let consumer = self.limits.consumer;
             let (id, receive) = (&message.id.0, message.receive_count);
             let history = self.store.history(consumer, id, receive, &event.key);
-            match history.await {
-                Ok(history) if history.processed => Err(Outcome::Duplicate.into()),
-                Ok(history) => Ok(history),
-                Err(error) => Err(HandlerError::of_runtime(error).into()),
-            }
+            history.await.map_err(runtime_error)
         };
+        seen.history = self.unless_stopped(work).await?;
+        match seen.history.processed {
+            true => Err(Outcome::Duplicate.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Lets a handler run, but for a message that has used up its attempts.
+    ///
+    /// A suspect first writes down that it starts. If its process does not
+    /// survive the handler, that row is left, and is charged. Once that has
+    /// happened it runs only when no other such message does.
+    ///
+    /// # Errors
+    ///
+    /// The message has an ending without its handler.
+    ///
+    /// # Cancellation
+    ///
+    /// As of [`Self::prepare`].
+    pub(super) async fn admit(
+        &self,
+        key: &EventKey,
+        message: &Message,
+        lease: &Lease,
+        seen: &mut Seen,
+    ) -> Result<(), Ending> {
+        if seen.is_used_up(self.limits.attempts_max) {
+            return Err(used_up(&seen.history));
+        }
+        if !seen.is_suspect(message) {
+            return Ok(());
+        }
+        let work = async {
+            let turn = match seen.history.crashes {
+                0 => None,
+                _ => Some(self.suspects.turn().await.ok_or(CONTENDED)?),
+            };
+            lease.confirm().await.map_err(|_lost| Outcome::LeaseLost)?;
+            let started = AttemptOutcome::Started;
+            let row = self.attempt(message, Some(key), started, "handler started");
+            let written = self.store.record_attempts(&[row]).await;
+            written.map_err(runtime_error)?;
+            Ok(turn)
+        };
+        seen.turn = self.unless_stopped(work).await?;
+        if seen.turn.is_some() {
+            self.metrics.poison_suspected.increment(1);
+            tracing::warn!(
+                message.id = %message.id,
+                event.id = key.id,
+                crashes = seen.history.crashes,
+                "a process ended while this message was worked on, it runs alone"
+            );
+        }
+        Ok(())
+    }
+
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, Ending>>,
+    ) -> Result<T, Ending> {
         tokio::select! {
             biased;
-            prepared = work => prepared,
+            done = work => done,
             () = self.stop_working.cancelled() => Err(Outcome::Interrupted.into()),
         }
     }
@@ -178,12 +237,20 @@ impl Station {
 }
 
 /// The end of a message whose attempts were used up before.
-pub(super) fn used_up() -> Ending {
+fn used_up(history: &History) -> Ending {
+    let reason = match history.crashes {
+        0 => "all attempts were used up before",
+        _ => "the process did not survive its handler",
+    };
     let outcome = Outcome::Failed {
-        reason: "all attempts were used up before".into(),
+        reason: reason.into(),
         after: None,
     };
     outcome.into()
+}
+
+fn runtime_error(error: StoreError) -> Ending {
+    HandlerError::of_runtime(error).into()
 }
 
 /// Commits; only a confirmed commit counts as done.

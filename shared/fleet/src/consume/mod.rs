@@ -33,6 +33,12 @@ mod progress;
 /// The operators' pause.
 mod valve;
 
+/// What receives did not end well.
+mod ledger;
+
+/// Those that may have taken a process along.
+mod suspects;
+
 /// Whether to receive at all.
 mod breaker;
 

@@ -73,6 +73,9 @@ impl Outcome {
     }
 }
 
+/// Something was in the way, and nobody is to blame.
+pub(super) const CONTENDED: Outcome = Outcome::Unavailable { dependency: None };
+
 /// An outcome, and what caused it.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {

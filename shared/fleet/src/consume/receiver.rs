@@ -95,7 +95,7 @@ impl Receiver {
     fn take_in(&self, messages: Vec<Message>, permits: Vec<Permit>, sent: Instant) {
         for (message, permit) in messages.into_iter().zip(permits) {
             // Of a message that is being worked on only the newer receipt is kept.
-            if let Some(lease) = self.leases.hold(&message.id, &message.receipt, sent) {
+            if let Some(lease) = self.leases.hold(&message, sent) {
                 self.dispatcher.dispatch(Delivery {
                     message: Arc::new(message),
                     lease,
@@ -108,14 +108,16 @@ impl Receiver {
 
     /// Makes visible again what came after a stop or a pause, but for what is being worked on.
     async fn give_back(&self, messages: Vec<Message>, sent: Instant) {
+        let mut untouched = Vec::with_capacity(messages.len());
         for message in messages {
-            let Some(lease) = self.leases.hold(&message.id, &message.receipt, sent) else {
+            let Some(lease) = self.leases.hold(&message, sent) else {
                 continue;
             };
             if let Ok(lease) = lease.end().await {
-                self.station.give_back(lease).await;
+                untouched.push((message, lease));
             }
         }
+        self.station.give_back(untouched).await;
     }
 
     fn is_paused(&self) -> bool {

@@ -2,7 +2,9 @@ use std::borrow::Cow;
 
 use tokio::time::Instant;
 
-use crate::message::{EventKey, RawEnvelope};
+use super::suspects::Turn;
+use crate::message::{EventKey, Message, RawEnvelope};
+use crate::store::History;
 
 /// What was learnt about a message while it was worked on.
 #[derive(Debug)]
@@ -12,8 +14,10 @@ pub(super) struct Seen {
     pub(super) key: Option<EventKey>,
     pub(super) event_type: Option<Cow<'static, str>>,
     pub(super) trace_parent: Option<String>,
-    /// Attempts charged before this one.
-    pub(super) charged: u32,
+    /// What the store knew of it; of a first receive nothing was asked.
+    pub(super) history: History,
+    /// Its turn, if it must run alone.
+    pub(super) turn: Option<Turn>,
 }
 
 impl Seen {
@@ -24,7 +28,8 @@ impl Seen {
             key: None,
             event_type: None,
             trace_parent: None,
-            charged: 0,
+            history: History::default(),
+            turn: None,
         }
     }
 
@@ -38,14 +43,19 @@ impl Seen {
         });
     }
 
+    /// Tells whether a receive before this one ended without anybody's word for it.
+    pub(super) fn is_suspect(&self, message: &Message) -> bool {
+        self.history.is_suspect(message.receive_count)
+    }
+
     /// Tells whether all attempts were used up before, and the message is here only because its
     /// copy could not be sent or its deletion got lost.
     pub(super) fn is_used_up(&self, attempts_max: u32) -> bool {
-        self.charged >= attempts_max
+        self.history.charged >= attempts_max
     }
 
     /// Returns the number of this attempt, from 1; the last one's when all are used up.
     pub(super) fn attempt(&self, attempts_max: u32) -> u32 {
-        self.charged + u32::from(!self.is_used_up(attempts_max))
+        self.history.charged + u32::from(!self.is_used_up(attempts_max))
     }
 }

@@ -14,18 +14,22 @@ use super::report;
 use super::seen::Seen;
 use super::settlement::{self, Facts, Settlement};
 use super::station::Station;
-use crate::message::Message;
+use crate::message::{EventKey, Message, RawEnvelope};
 use crate::store::{Attempt, AttemptOutcome, StoreErrorClass};
 
 /// How long a message waits whose dead-letter copy could not be sent.
 const DEAD_LETTER_RETRY: Duration = Duration::from_secs(30);
 
-/// How long the ledger may keep a release waiting, which charges nobody: at a
-/// shutdown there is little time.
-const RELEASE_RECORD_MAX: Duration = Duration::from_secs(1);
+/// How long the ledger may keep an end waiting that charges nobody: at a shutdown there is
+/// little time, and a row that does not get through in it is held.
+const UNCHARGED_RECORD_MAX: Duration = Duration::from_secs(1);
 
-/// The charge of an attempt did not get into the ledger.
-struct Uncharged;
+/// One receive of a message, with what was learnt and those that it absorbed.
+struct Spell<'a> {
+    message: &'a Message,
+    seen: &'a Seen,
+    receive_last: u32,
+}
 
 impl Station {
     /// Settles one delivery by its outcome; its permit comes back when its acknowledgement is queued.
@@ -46,25 +50,28 @@ impl Station {
             ending.outcome = Outcome::LeaseLost;
         }
         self.breaker.learn(&ending.outcome);
+        let receive_last = lease.as_ref().map(|lease| lease.receive_last);
+        let spell = Spell {
+            message: &message,
+            seen: &seen,
+            receive_last: receive_last.unwrap_or(message.receive_count),
+        };
         let facts = Facts {
-            charged: seen.charged,
+            charged: seen.history.charged,
             attempts_max: self.limits.attempts_max,
             receives: message.receive_count,
             held_for: received.elapsed(),
             unknown_type_grace: self.limits.unknown_type_grace,
             now: self.clock.now(),
         };
-        let settlement = match lease {
-            Some(lease) => {
-                let decided = settlement::decide(&ending.outcome, &facts, &self.jitter);
-                let settlement = self
-                    .carry_out(&message, &seen, &ending.outcome, decided)
-                    .await;
-                self.acknowledge(lease, &settlement).await;
-                settlement
-            }
+        let decided = match lease {
+            Some(_) => settlement::decide(&ending.outcome, &facts, &self.jitter),
             None => Settlement::Abandon,
         };
+        let settlement = self.carry_out(&spell, &ending.outcome, decided).await;
+        if let Some(lease) = lease {
+            self.acknowledge(lease, &settlement).await;
+        }
         report::finished(self, &message, &seen, &ending, &settlement);
         drop(place);
     }
@@ -72,47 +79,40 @@ impl Station {
     /// Writes down and copies what has to be before the acknowledgement, and returns what it came to.
     async fn carry_out(
         &self,
-        message: &Message,
-        seen: &Seen,
+        spell: &Spell<'_>,
         outcome: &Outcome,
         decided: Settlement,
     ) -> Settlement {
+        let row = self.row(spell, outcome);
         match &decided {
-            Settlement::Delete | Settlement::Abandon => decided,
-            Settlement::Retry { after } => match self.record(message, seen, outcome).await {
-                Ok(()) => decided,
-                // What is not in the ledger is not charged.
-                Err(Uncharged) => Settlement::Release { after: *after },
-            },
-            Settlement::Release { .. } => {
-                // Nobody is charged, so a missing row costs nothing.
-                let _ = timeout(RELEASE_RECORD_MAX, self.record(message, seen, outcome)).await;
-                decided
+            Settlement::Delete | Settlement::Abandon | Settlement::Release { .. } => {
+                self.record_uncharged(row).await;
             }
+            // What cannot be written now is charged later, and counts all the same.
+            Settlement::Retry { .. } => self.record(row).await,
             Settlement::DeadLetter {
                 class,
                 reason,
                 detail,
             } => {
-                // If the copy fails, the next receive finds the attempts used up.
-                let _ = self.record(message, seen, outcome).await;
-                let failure = self.failure(message, seen, *class, reason, detail.as_deref());
-                match self.bury(message, failure).await {
-                    Ok(()) => decided,
-                    Err(error) => {
-                        tracing::error!(
-                            message.id = %message.id,
-                            queue = self.dead_letters.name(),
-                            error = &error as &dyn std::error::Error,
-                            "message was not dead-lettered, it comes back"
-                        );
-                        Settlement::Release {
-                            after: DEAD_LETTER_RETRY,
-                        }
-                    }
+                self.record(row).await;
+                let failure = self
+                    .failure(spell.message, spell.seen, *class, reason, detail.as_deref())
+                    .await;
+                if let Err(error) = self.bury(spell.message, failure).await {
+                    tracing::error!(
+                        message.id = %spell.message.id,
+                        queue = self.dead_letters.name(),
+                        error = &error as &dyn std::error::Error,
+                        "message was not dead-lettered, it comes back"
+                    );
+                    return Settlement::Release {
+                        after: DEAD_LETTER_RETRY,
+                    };
                 }
             }
         }
+        decided
     }
 
     async fn acknowledge(&self, lease: EndedLease, settlement: &Settlement) {
@@ -127,9 +127,20 @@ impl Station {
         self.queue_ack(lease, action).await;
     }
 
-    /// Makes a message visible again that nobody has worked on.
-    pub(super) async fn give_back(&self, lease: EndedLease) {
-        self.queue_ack(lease, Action::Show(Duration::ZERO)).await;
+    /// Makes messages visible again that nobody has worked on.
+    pub(super) async fn give_back(&self, untouched: Vec<(Message, EndedLease)>) {
+        let rows = untouched.iter().map(|(message, lease)| {
+            let event = RawEnvelope::open(message, &self.limits.queue).ok();
+            let key = event.as_ref().map(|event| &event.key);
+            Attempt {
+                receive_last: lease.receive_last,
+                ..self.attempt(message, key, AttemptOutcome::Released, "not worked on")
+            }
+        });
+        self.record_uncharged(rows.collect::<Vec<_>>()).await;
+        for (_, lease) in untouched {
+            self.queue_ack(lease, Action::Show(Duration::ZERO)).await;
+        }
     }
 
     async fn queue_ack(&self, lease: EndedLease, action: Action) {
@@ -143,41 +154,65 @@ impl Station {
         }
     }
 
-    /// Writes a receive that did not end well into the attempts ledger.
-    async fn record(
+    /// Makes a row of the ledger for the receive of a message.
+    pub(super) fn attempt(
         &self,
         message: &Message,
-        seen: &Seen,
-        outcome: &Outcome,
-    ) -> Result<(), Uncharged> {
-        let Some((kind, reason)) = ledger_entry(outcome) else {
-            return Ok(());
-        };
-        if seen.is_used_up(self.limits.attempts_max) && kind.is_charged() {
-            return Ok(());
-        }
-        let attempt = Attempt {
+        key: Option<&EventKey>,
+        outcome: AttemptOutcome,
+        reason: &str,
+    ) -> Attempt {
+        Attempt {
             consumer: self.limits.consumer.to_owned(),
             message_id: message.id.clone(),
             receive: message.receive_count,
             receive_last: message.receive_count,
-            key: seen.key.clone(),
-            outcome: kind,
-            reason: reason.into_owned(),
+            key: key.cloned(),
+            outcome,
+            reason: reason.to_owned(),
             at: self.clock.now(),
-        };
-        let recorded = self.store.record_attempts(&[attempt]).await;
-        recorded.map_err(|error| {
+        }
+    }
+
+    /// Makes the row that an outcome leaves in the ledger, if any.
+    fn row(&self, spell: &Spell<'_>, outcome: &Outcome) -> Option<Attempt> {
+        let Spell { message, seen, .. } = spell;
+        let (kind, reason) = ledger_entry(outcome)
+            // It said that it started, and must not be taken for dead.
+            .or_else(|| seen.is_suspect(message).then(finished))?;
+        if seen.is_used_up(self.limits.attempts_max) && kind.is_charged() {
+            return None;
+        }
+        Some(Attempt {
+            receive_last: spell.receive_last,
+            ..self.attempt(message, seen.key.as_ref(), kind, &reason)
+        })
+    }
+
+    /// Writes a row into the attempts ledger, or leaves it to the ledger to write it later.
+    async fn record(&self, rows: impl IntoIterator<Item = Attempt>) {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        if self.breaker.is_down(DATABASE) {
+            return self.ledger.hold(rows);
+        }
+        if let Err(error) = self.ledger.write(rows).await {
             tracing::warn!(
-                message.id = %message.id,
+                consumer = self.limits.consumer,
                 error = &error as &dyn std::error::Error,
-                "an attempt was not written down and is not charged"
+                "attempts were not written down yet"
             );
             if error.class == StoreErrorClass::Unavailable {
                 self.breaker.trip(DATABASE.into());
             }
-            Uncharged
-        })
+        }
+    }
+
+    async fn record_uncharged(&self, rows: impl IntoIterator<Item = Attempt>) {
+        // What does not get through in time is held.
+        let _ = timeout(UNCHARGED_RECORD_MAX, self.record(rows)).await;
     }
 }
 
@@ -192,23 +227,27 @@ fn ledger_entry(outcome: &Outcome) -> Option<(AttemptOutcome, Cow<'_, str>)> {
             "no handler for the type".into(),
         ),
         Outcome::Interrupted => (AttemptOutcome::Released, "shutdown".into()),
-        // The database cannot write down that it is down.
+        Outcome::LeaseLost => (AttemptOutcome::LeaseLost, "the lease was lost".into()),
         Outcome::Unavailable {
             dependency: Some(name),
-        } if name == DATABASE => return None,
-        Outcome::Unavailable {
-            dependency: Some(name),
-        } => (
-            AttemptOutcome::Unavailable,
-            format!("{name} is unavailable").into(),
-        ),
+        } => {
+            // Of an outage of the database no message is the cause.
+            let kind = match name == DATABASE {
+                true => AttemptOutcome::Released,
+                false => AttemptOutcome::Unavailable,
+            };
+            (kind, format!("{name} is unavailable").into())
+        }
         Outcome::Unavailable { dependency: None } => {
-            (AttemptOutcome::Unavailable, "contention".into())
+            (AttemptOutcome::Contended, "contention".into())
         }
         Outcome::Processed
         | Outcome::Duplicate
         | Outcome::Rejected { .. }
-        | Outcome::Undecodable(_)
-        | Outcome::LeaseLost => return None,
+        | Outcome::Undecodable(_) => return None,
     })
+}
+
+fn finished() -> (AttemptOutcome, Cow<'static, str>) {
+    (AttemptOutcome::Finished, "handler ended".into())
 }

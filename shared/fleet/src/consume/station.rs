@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::acknowledger::Ack;
 use super::breaker::Breaker;
 use super::clock::Clock;
+use super::ledger::Ledger;
 use super::progress::Progress;
+use super::suspects::Suspects;
 use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::config::LogSuccess;
@@ -22,6 +24,8 @@ pub(super) struct Station {
     pub(super) store: Arc<dyn Store>,
     pub(super) dead_letters: Arc<dyn Queue>,
     pub(super) acks: mpsc::Sender<Ack>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) suspects: Suspects,
     pub(super) breaker: Arc<Breaker>,
     pub(super) valve: Valve,
     pub(super) jitter: Jitter,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledger::Acknowledger;
@@ -10,12 +10,14 @@ use super::breaker::Breaker;
 use super::clock::Clock;
 use super::dispatch::Dispatcher;
 use super::lease::Leases;
+use super::ledger::Ledger;
 use super::loops::Loops;
 use super::pool::Pool;
 use super::progress::Progress;
 use super::receiver::Receiver;
 use super::router::Consumer;
 use super::station::{Limits, Station};
+use super::suspects::Suspects;
 use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::health::Health;
@@ -27,6 +29,9 @@ use crate::store::Store;
 
 /// How long handlers that were cancelled may take to be settled.
 const SETTLE_TAIL: Duration = Duration::from_secs(4);
+
+/// How long rows of the ledger that an outage has kept back may hold up the end.
+const LAST_ROWS_MAX: Duration = Duration::from_millis(500);
 
 /// How long the shutdown may take after the grace, acknowledgements included.
 const TAIL: Duration = Duration::from_secs(5);
@@ -119,7 +124,8 @@ impl Worker {
         let loops = Loops::new(self.parts.limits.consumer, health.clone(), jitter.clone());
 
         let store = self.parts.store;
-        let breaker = Breaker::new(Arc::clone(&store), health.clone(), jitter.clone());
+        let ledger = Arc::new(Ledger::new(Arc::clone(&store)));
+        let breaker = Breaker::new(Arc::clone(&ledger), health.clone(), jitter.clone());
         let breaker = Arc::new(breaker);
         let leases = Leases::new(self.parts.limits.visibility, metrics.clone());
         let apart = loops.supervisor(aside, &loops.all_is_done);
@@ -132,12 +138,15 @@ impl Worker {
         let acks = loops.acknowledge(&acknowledging, acknowledger, &work_is_over);
 
         let pool = Pool::new(self.parts.limits.concurrency);
+        let suspects = Suspects::new(self.parts.limits.concurrency);
         let station = Arc::new(Station {
             limits: self.parts.limits,
             clock: self.clock,
             store,
             dead_letters,
             acks,
+            ledger: Arc::clone(&ledger),
+            suspects,
             breaker,
             valve: self.parts.valve,
             jitter,
@@ -159,6 +168,8 @@ impl Worker {
         loops.receive(&receiving, receiver, &shutdown.stop_receiving);
 
         drain(&receiving, &dispatcher, shutdown).await;
+        // The last chance for rows that an outage has kept back; without them nobody is charged.
+        let _ = timeout(LAST_ROWS_MAX, ledger.write_held()).await;
         work_is_over.cancel();
         flush(&acknowledging, shutdown).await;
         loops.end([receiving, acknowledging, apart]).await;

@@ -211,7 +211,7 @@ async fn a_message_is_not_kept_for_ever_for_a_handler_that_cannot_be_cancelled()
     stage.send([Act::Succeed]).await;
     let sent = Instant::now();
     let message = stage.queue.receive(1, NOW).await.unwrap().remove(0);
-    let mut lease = leases.hold(&message.id, &message.receipt, sent).unwrap();
+    let mut lease = leases.hold(&message, sent).unwrap();
     lease.keep_until(sent + Duration::from_secs(300));
     lease.lost().await;
     let kept = sent.elapsed().as_secs();

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{EndedLease, LeaseLost};
-use crate::message::{MessageId, Receipt};
+use crate::message::{Message, MessageId, Receipt};
 use crate::queue::BATCH_ENTRIES_MAX;
 
 /// Leases that fall due within this time share a call.
@@ -32,6 +32,8 @@ pub(super) struct Book {
 struct Held {
     message: MessageId,
     receipt: Receipt,
+    /// The receive count at the newest receipt.
+    receive_last: u32,
     /// Tells an extension of this receipt from one of an older receipt.
     handovers: u32,
     deadline: Instant,
@@ -96,13 +98,16 @@ impl Book {
     }
 
     /// Takes a message under lease whose receive was sent at `sent`.
-    pub(super) fn take(&mut self, message: &MessageId, receipt: &Receipt, sent: Instant) -> Taken {
+    pub(super) fn take(&mut self, message: &Message, sent: Instant) -> Taken {
+        let Message { id, receipt, .. } = message;
+        let receive = message.receive_count;
         let deadline = sent + self.visibility;
-        let before = self.by_message.get(message).copied();
+        let before = self.by_message.get(id).copied();
         if let Some(held) = before.and_then(|number| self.leases.get_mut(&number))
             && held.lost.is_some()
         {
             held.receipt = receipt.clone();
+            held.receive_last = held.receive_last.max(receive);
             held.handovers += 1;
             held.deadline = held.deadline.max(deadline);
             return Taken::HandedOver;
@@ -114,8 +119,9 @@ impl Book {
         self.leases.insert(
             number,
             Held {
-                message: message.clone(),
+                message: id.clone(),
                 receipt: receipt.clone(),
+                receive_last: receive,
                 handovers: 0,
                 deadline,
                 due,
@@ -124,7 +130,7 @@ impl Book {
                 lost: Some(lost),
             },
         );
-        self.by_message.insert(message.clone(), number);
+        self.by_message.insert(id.clone(), number);
         self.due.insert((due, number));
         Taken::Leased(number, is_lost)
     }
@@ -167,6 +173,7 @@ impl Book {
         Ok(Some(EndedLease {
             receipt: held.receipt,
             deadline: held.deadline,
+            receive_last: held.receive_last,
         }))
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use self::book::{Book, Taken};
-use crate::message::{MessageId, Receipt};
+use crate::message::{Message, Receipt};
 use crate::service::metrics::ConsumerMetrics;
 
 /// The leases of one consumer.
@@ -49,6 +49,8 @@ pub struct EndedLease {
     pub receipt: Receipt,
     /// Until when the receipt is good.
     pub deadline: Instant,
+    /// SQS's receive count at the last receive of the message that the lease absorbed.
+    pub receive_last: u32,
 }
 
 /// The message belongs to somebody else now.
@@ -72,14 +74,9 @@ impl Leases {
     ///
     /// A message that is being worked on already only hands over its newer
     /// receipt, and there is no second lease.
-    pub fn hold(
-        self: &Arc<Self>,
-        id: &MessageId,
-        receipt: &Receipt,
-        sent: Instant,
-    ) -> Option<Lease> {
+    pub fn hold(self: &Arc<Self>, message: &Message, sent: Instant) -> Option<Lease> {
         let mut book = self.lock();
-        let Taken::Leased(number, lost) = book.take(id, receipt, sent) else {
+        let Taken::Leased(number, lost) = book.take(message, sent) else {
             return None;
         };
         let is_urgent = book.is_urgent();

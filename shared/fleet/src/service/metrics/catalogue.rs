@@ -111,6 +111,8 @@ catalogue! {
         "Heartbeats that asked for more time, by result";
     LEASES_LOST = Counter "fleet_leases_lost_total" ["queue"]
         "Deliveries whose lease ended before their settlement";
+    POISON_SUSPECTED = Counter "fleet_poison_suspected_total" ["queue"]
+        "Handlers that ran alone because a process had ended while the message was worked on";
     LAST_SUCCESS = Gauge "fleet_last_success_timestamp_seconds" ["queue"]
         "When a message was last processed, or the start, as a Unix time";
     RECEIVER_LAST_COMPLETED = Gauge "fleet_receiver_last_completed_timestamp_seconds" ["queue"]

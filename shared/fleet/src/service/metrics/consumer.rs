@@ -63,6 +63,8 @@ pub struct ConsumerMetrics {
     pub lease_extensions: Family,
     /// Deliveries whose lease ended before their settlement.
     pub leases_lost: Counter,
+    /// Handlers that run alone, because a process ended while the message was worked on.
+    pub poison_suspected: Counter,
     queue_time: Histogram,
     critical_time: Histogram,
     last_success: Gauge,
@@ -88,6 +90,7 @@ impl ConsumerMetrics {
                 &LEASE_EXTENSION_RESULTS,
             ),
             leases_lost: metric::LEASES_LOST.counter(&[queue]),
+            poison_suspected: metric::POISON_SUSPECTED.counter(&[queue]),
             queue_time: metric::QUEUE_TIME.histogram(&[queue]),
             critical_time: metric::CRITICAL_TIME.histogram(&[queue]),
             last_success: metric::LAST_SUCCESS.gauge(&[queue]),
@@ -100,6 +103,7 @@ impl ConsumerMetrics {
         };
         metrics.messages_received.increment(0);
         metrics.leases_lost.increment(0);
+        metrics.poison_suspected.increment(0);
         metrics.inflight.set(0);
         metrics.last_success.set(unix_now());
         metrics.receiver_last_completed.set(unix_now());

@@ -1,6 +1,8 @@
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::message::Attributes;
 
 const VISIBILITY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,8 +21,7 @@ impl Stage {
     }
 
     fn take(&mut self, message: &str, receipt: &str) -> Option<(u64, oneshot::Receiver<()>)> {
-        let (id, receipt) = (MessageId(message.to_owned()), Receipt(receipt.to_owned()));
-        match self.book.take(&id, &receipt, self.now) {
+        match self.book.take(&received(message, receipt, 1), self.now) {
             Taken::Leased(number, lost) => Some((number, lost)),
             Taken::HandedOver => None,
         }
@@ -37,6 +38,32 @@ impl Stage {
     fn extended(&mut self, extension: &Extension, end: Extended) -> bool {
         self.book.extended(extension, end, self.now)
     }
+}
+
+fn received(id: &str, receipt: &str, receive_count: u32) -> Message {
+    Message {
+        id: MessageId(id.to_owned()),
+        receipt: Receipt(receipt.to_owned()),
+        body: String::new(),
+        attributes: Attributes::new(),
+        receive_count,
+        sent_at: Timestamp::UNIX_EPOCH,
+        group_id: None,
+        trace_header: None,
+        failure: None,
+    }
+}
+
+#[tokio::test]
+async fn a_lease_remembers_the_last_receive_that_it_absorbed() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r2").unwrap();
+    for receive in [3, 5, 4] {
+        let taken = stage.book.take(&received("m", "r", receive), stage.now);
+        assert!(matches!(taken, Taken::HandedOver));
+    }
+    let ended = stage.book.end(number).unwrap().unwrap();
+    assert_eq!(ended.receive_last, 5);
 }
 
 #[tokio::test]
