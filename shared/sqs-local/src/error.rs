@@ -60,7 +60,7 @@ pub(crate) struct Wire {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $shape:literal, $query:literal, $status:literal;)*) => {
-        /// The kinds of error this server knows, throttling of the faults to come included.
+        /// The kinds of error this server knows; some come from a [fault plan](crate::FaultPlan) alone.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorKind {
@@ -121,6 +121,10 @@ kinds! {
     KmsThrottled = "com.amazonaws.sqs#KmsThrottled", "KMS.ThrottlingException", 400;
     /// The caller may not do this.
     AccessDenied = "com.amazon.coral.service#AccessDeniedException", "AccessDenied", 403;
+    /// The credentials were good until a while ago.
+    ExpiredToken = "com.amazon.coral.service#ExpiredTokenException", "ExpiredToken", 403;
+    /// The signature is too old, or from the future.
+    InvalidSignature = "com.amazon.coral.service#InvalidSignatureException", "SignatureDoesNotMatch", 403;
     /// A parameter has a value it cannot take.
     InvalidParameterValue = "com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue", 400;
     /// A parameter is missing.

@@ -8,9 +8,10 @@
 //!
 //! | Module | What it holds |
 //! |---|---|
-//! | `limits`, `error`, `clock`, `object` | what everything else is measured by |
+//! | `limits`, `error`, `clock`, `span`, `object` | what everything else is measured by |
 //! | `message` | what a message is made of |
 //! | `queue` | one queue as a pure state machine; time is an argument |
+//! | `fault` | what goes wrong on purpose: a plan as a pure state machine |
 //! | `account` | the queues by name, their locks, and the receives that wait |
 //! | `operation` | each operation: request, response, effect |
 //! | `http` | the wire |
@@ -52,15 +53,18 @@ pub mod limits;
 mod account;
 mod clock;
 mod error;
+pub mod fault;
 pub mod http;
 mod message;
 mod object;
 mod operation;
 mod queue;
+mod span;
 
 pub use self::account::{AbandonedReceives, Caller, Settings, Sqs};
 pub use self::clock::Clock;
 pub use self::error::{Error, ErrorKind};
+pub use self::fault::{FaultPlan, FaultPlanError};
 pub use self::message::{Md5, MessageAttributeValue, MessageAttributes, MessageId};
 pub use self::operation::{
     BatchFailure, BatchOutcome, BatchSuccess, ChangeMessageVisibility,
@@ -73,3 +77,4 @@ pub use self::operation::{
     SystemAttribute, SystemAttributes,
 };
 pub use self::queue::{QueueAttribute, QueueName, ReceiptHandle};
+pub use self::span::parse_span;

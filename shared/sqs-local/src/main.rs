@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use sqs_local::http::{Options, Server};
-use sqs_local::{CreateQueue, QueueName, Sqs};
+use sqs_local::{CreateQueue, QueueName, Sqs, parse_span};
 
 /// Receives after which a message moves to its dead-letter queue: far above what consumers that
 /// count their own attempts need, since it is only their safety net.
@@ -147,38 +147,9 @@ impl Signals {
     }
 }
 
-/// Reads a span such as `10ms`, `1.5s` or `0`.
-fn parse_span(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 0.001),
-        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
-    };
-    let has_unit = text.ends_with('s') || text == "0";
-    number
-        .parse::<f64>()
-        .ok()
-        .filter(|_| has_unit)
-        .and_then(|number| Duration::try_from_secs_f64(number * unit).ok())
-        .ok_or_else(|| "expected a time such as 10ms or 1.5s".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_have_a_unit() {
-        for (text, millis) in [("10ms", 10), ("1.5s", 1_500), ("0", 0), ("0ms", 0)] {
-            assert_eq!(
-                parse_span(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
-        }
-        for text in ["", "10", "ms", "-1s", "1m", "NaNs", "infs", "1e400s"] {
-            assert!(parse_span(text).is_err(), "{text}");
-        }
-    }
 
     #[tokio::test]
     async fn a_queue_comes_with_its_dead_letter_queue() {

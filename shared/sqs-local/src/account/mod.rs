@@ -2,6 +2,7 @@
 
 mod address;
 mod caller;
+mod call;
 mod cell;
 mod registry;
 mod settings;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::address;
+use super::call::FaultCell;
 use super::caller::Caller;
 use super::registry::Registry;
 use super::settings::{AbandonedReceives, Settings};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::fault::{Face, Fault};
 use crate::limits::Millis;
 use crate::operation::Operation;
 use crate::queue::{Queue, QueueName};
@@ -22,12 +24,15 @@ pub struct Sqs {
     pub(super) account: Arc<Account>,
     caller: Arc<Caller>,
     pub(super) abandoned_receives: AbandonedReceives,
+    /// What goes wrong with the one call this is for.
+    pub(super) fault: Option<Fault>,
 }
 
 #[derive(Debug)]
 pub(super) struct Account {
     clock: Clock,
     registry: RwLock<Registry>,
+    pub(super) faults: FaultCell,
 }
 
 impl Account {
@@ -57,11 +62,13 @@ impl Sqs {
         let account = Account {
             clock: settings.clock.unwrap_or_else(Clock::system),
             registry: RwLock::new(Registry::new(&settings)),
+            faults: FaultCell::default(),
         };
         Self {
             account: Arc::new(account),
             caller: Arc::new(Caller::default()),
             abandoned_receives: settings.abandoned_receives,
+            fault: None,
         }
     }
 
@@ -72,6 +79,15 @@ impl Sqs {
             account: Arc::clone(&self.account),
             caller,
             abandoned_receives: AbandonedReceives::Continue,
+            fault: None,
+        }
+    }
+
+    /// Returns the same service for one call with which something goes wrong.
+    pub(super) fn under(&self, fault: Fault) -> Self {
+        Self {
+            fault: Some(fault),
+            ..self.clone()
         }
     }
 
@@ -107,7 +123,10 @@ impl Sqs {
     /// Only a receive waits. What becomes of one that is dropped meanwhile is a setting,
     /// [`AbandonedReceives`](crate::AbandonedReceives).
     pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Error> {
-        operation.run(self).await
+        match self.begin(&operation, Face::Library) {
+            None => operation.run(self).await,
+            Some(call) => call.carry_out(operation).await,
+        }
     }
 
     /// Runs something on the queue of a URL.

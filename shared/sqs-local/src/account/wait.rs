@@ -8,6 +8,7 @@ use super::cell::Cell;
 use super::settings::AbandonedReceives;
 use super::sqs::Sqs;
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::limits::Millis;
 use crate::queue::{Delivery, Received, Take, Ticket};
 
@@ -60,6 +61,11 @@ impl Sqs {
         let registry = self.account.registry();
         let cell = registry.find(name)?;
         let received = registry.run(cell, self.clock(), |queue, now| {
+            if self.fault == Some(Fault::Duplicate)
+                && let Some(delivery) = queue.duplicate(now, take)
+            {
+                return Ok(Received::Now(vec![delivery]));
+            }
             queue.receive(now, take, wait.unwrap_or(queue.attributes.receive_wait))
         })?;
         Ok((Arc::clone(cell), received))

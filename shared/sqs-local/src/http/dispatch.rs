@@ -1,7 +1,12 @@
 //! From the name of an operation and bytes to bytes.
 
+use serde::Serialize;
+
+use super::reply::Reply;
+use super::signed::{check, shown};
 use crate::account::Sqs;
 use crate::error::{Error, ErrorKind};
+use crate::fault::Face;
 use crate::object::Object;
 use crate::operation::{
     ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage,
@@ -28,43 +33,80 @@ const UNSUPPORTED: [&str; 8] = [
     "ListMessageMoveTasks",
 ];
 
-/// Carries out the operation that a target names.
-pub(super) async fn dispatch(sqs: &Sqs, target: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
-    let name = target
-        .split_once('.')
-        .filter(|(service, _)| *service == SERVICE);
-    let (_, name) = name.ok_or_else(|| unknown(target))?;
+/// What a client asks for.
+pub(super) struct Asked<'a> {
+    /// The header that names the operation.
+    pub(super) target: &'a str,
+    /// When the request was signed, as it says.
+    pub(super) signed_at: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// Carries out the operation that is asked for.
+pub(super) async fn dispatch(sqs: &Sqs, asked: &Asked<'_>) -> Reply {
+    let target = asked.target.split_once('.');
+    let Some((_, name)) = target.filter(|(service, _)| *service == SERVICE) else {
+        return unknown(asked.target).into();
+    };
     match name {
-        ReceiveMessage::NAME => answer::<ReceiveMessage>(sqs, body).await,
-        DeleteMessage::NAME => answer::<DeleteMessage>(sqs, body).await,
-        DeleteMessageBatch::NAME => answer::<DeleteMessageBatch>(sqs, body).await,
-        SendMessage::NAME => answer::<SendMessage>(sqs, body).await,
-        SendMessageBatch::NAME => answer::<SendMessageBatch>(sqs, body).await,
-        ChangeMessageVisibility::NAME => answer::<ChangeMessageVisibility>(sqs, body).await,
+        ReceiveMessage::NAME => answer::<ReceiveMessage>(sqs, asked).await,
+        DeleteMessage::NAME => answer::<DeleteMessage>(sqs, asked).await,
+        DeleteMessageBatch::NAME => answer::<DeleteMessageBatch>(sqs, asked).await,
+        SendMessage::NAME => answer::<SendMessage>(sqs, asked).await,
+        SendMessageBatch::NAME => answer::<SendMessageBatch>(sqs, asked).await,
+        ChangeMessageVisibility::NAME => answer::<ChangeMessageVisibility>(sqs, asked).await,
         ChangeMessageVisibilityBatch::NAME => {
-            answer::<ChangeMessageVisibilityBatch>(sqs, body).await
+            answer::<ChangeMessageVisibilityBatch>(sqs, asked).await
         }
-        CreateQueue::NAME => answer::<CreateQueue>(sqs, body).await,
-        DeleteQueue::NAME => answer::<DeleteQueue>(sqs, body).await,
-        GetQueueUrl::NAME => answer::<GetQueueUrl>(sqs, body).await,
-        ListQueues::NAME => answer::<ListQueues>(sqs, body).await,
-        ListDeadLetterSourceQueues::NAME => answer::<ListDeadLetterSourceQueues>(sqs, body).await,
-        GetQueueAttributes::NAME => answer::<GetQueueAttributes>(sqs, body).await,
-        SetQueueAttributes::NAME => answer::<SetQueueAttributes>(sqs, body).await,
-        PurgeQueue::NAME => answer::<PurgeQueue>(sqs, body).await,
-        name if UNSUPPORTED.contains(&name) => Err(Error::new(
+        CreateQueue::NAME => answer::<CreateQueue>(sqs, asked).await,
+        DeleteQueue::NAME => answer::<DeleteQueue>(sqs, asked).await,
+        GetQueueUrl::NAME => answer::<GetQueueUrl>(sqs, asked).await,
+        ListQueues::NAME => answer::<ListQueues>(sqs, asked).await,
+        ListDeadLetterSourceQueues::NAME => answer::<ListDeadLetterSourceQueues>(sqs, asked).await,
+        GetQueueAttributes::NAME => answer::<GetQueueAttributes>(sqs, asked).await,
+        SetQueueAttributes::NAME => answer::<SetQueueAttributes>(sqs, asked).await,
+        PurgeQueue::NAME => answer::<PurgeQueue>(sqs, asked).await,
+        name if UNSUPPORTED.contains(&name) => Error::new(
             ErrorKind::UnsupportedOperation,
             format!("{name} is not supported by this server."),
-        )),
-        _ => Err(unknown(target)),
+        )
+        .into(),
+        _ => unknown(asked.target).into(),
     }
 }
 
-async fn answer<O: Operation>(sqs: &Sqs, body: &[u8]) -> Result<Vec<u8>, Error> {
+async fn answer<O: Operation>(sqs: &Sqs, asked: &Asked<'_>) -> Reply {
+    let request = match read::<O>(asked.body) {
+        Ok(request) => request,
+        Err(error) => return error.into(),
+    };
+    let Some(call) = sqs.begin(&request, Face::Wire) else {
+        return request.run(sqs).await.and_then(write).into();
+    };
+    let shown = call.skew().and_then(|skew| shown(sqs.clock().now(), skew));
+    let good = match (asked.signed_at, shown) {
+        (Some(signed), Some(shown)) => check(signed, shown),
+        _ => Ok(()),
+    };
+    let result = match good {
+        Ok(()) => call.carry_out(request).await.and_then(write),
+        Err(error) => Err(error),
+    };
+    Reply {
+        result,
+        breakage: call.breakage(),
+        shown,
+    }
+}
+
+fn read<O: Operation>(body: &[u8]) -> Result<O, Error> {
     let body = if body.is_empty() { b"{}" } else { body };
     let Object(request) = serde_json::from_slice::<Object<O>>(body)
         .map_err(|error| Error::new(ErrorKind::Serialization, error.to_string()))?;
-    let output = sqs.call(request).await?;
+    Ok(request)
+}
+
+fn write(output: impl Serialize) -> Result<Vec<u8>, Error> {
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     serde_json::to_writer(&mut answer, &output)
         .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;

@@ -3,62 +3,70 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::dispatch::dispatch;
+use super::body::AnswerBody;
+use super::dispatch::{Asked, dispatch};
+use super::reply::{Broken, Reply};
+use super::signed::date;
 use crate::account::{Caller, Sqs};
 use crate::error::{Error, ErrorKind};
+use crate::fault::Breakage;
 use crate::limits::REQUEST_BYTES_MAX;
 
 const AWS_JSON: &str = "application/x-amz-json-1.0";
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const SIGNED_AT: HeaderName = HeaderName::from_static("x-amz-date");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// The body of an error.
 #[derive(Serialize)]
-struct Fault<'a> {
+struct ErrorBody<'a> {
     #[serde(rename = "__type")]
     shape: &'a str,
     message: &'a str,
 }
 
 /// Answers a request; what goes wrong is an answer too.
-pub(super) async fn exchange(sqs: &Sqs, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    match try_exchange(sqs, request).await {
-        Ok(body) => respond(StatusCode::OK, body, None),
-        Err(error) => {
-            let wire = error.kind.wire();
-            let fault = Fault {
-                shape: wire.shape,
-                message: &error.message,
-            };
-            let body = serde_json::to_vec(&fault).unwrap_or_default();
-            let side = if error.kind.is_sender_fault() {
-                "Sender"
-            } else {
-                "Receiver"
-            };
-            let query_error = format!("{};{side}", wire.query_code);
-            let status =
-                StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            respond(status, body, HeaderValue::try_from(query_error).ok())
+///
+/// # Errors
+/// If a fault plan wants the connection to end instead.
+pub(super) async fn exchange(
+    sqs: &Sqs,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Broken> {
+    let reply = ask(sqs, request).await.unwrap_or_else(Reply::from);
+    let mut response = match reply.result {
+        Ok(body) => respond(StatusCode::OK, body),
+        Err(error) => respond_error(&error),
+    };
+    let date = reply.shown.and_then(date);
+    if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    match reply.breakage {
+        None => Ok(response.map(AnswerBody::whole)),
+        Some(Breakage::Truncate) => Ok(response.map(AnswerBody::truncated)),
+        Some(Breakage::Drip { every }) => {
+            Ok(response.map(|body| AnswerBody::dripping(body, every)))
         }
+        Some(Breakage::Lost) => Err(Broken::Closed),
+        Some(Breakage::Reset) => Err(Broken::Reset),
+        // Until the client or the server goes away.
+        Some(Breakage::Hang | Breakage::HungPoll) => std::future::pending().await,
     }
 }
 
-async fn try_exchange(sqs: &Sqs, request: Request<Incoming>) -> Result<Vec<u8>, Error> {
+async fn ask(sqs: &Sqs, request: Request<Incoming>) -> Result<Reply, Error> {
     let (head, body) = request.into_parts();
     // Before anything else: a connection whose body was not read cannot be used again.
     let body = read(body).await?;
-    let target = head
-        .headers
-        .get(TARGET)
-        .and_then(|target| target.to_str().ok());
+    let target = text(&head.headers, &TARGET);
     if head.method != Method::POST || target.is_none() {
         return Err(Error::new(
             ErrorKind::UnknownOperation,
@@ -69,7 +77,12 @@ async fn try_exchange(sqs: &Sqs, request: Request<Incoming>) -> Result<Vec<u8>, 
         let message = format!("The content type must be {AWS_JSON}.");
         return Err(Error::new(ErrorKind::UnsupportedMediaType, message));
     }
-    dispatch(sqs, target.unwrap_or_default(), &body).await
+    let asked = Asked {
+        target: target.unwrap_or_default(),
+        signed_at: text(&head.headers, &SIGNED_AT),
+        body: &body,
+    };
+    Ok(dispatch(sqs, &asked).await)
 }
 
 /// Reads a body, unless it is or says that it is too large.
@@ -88,22 +101,40 @@ async fn read(body: Incoming) -> Result<Bytes, Error> {
     }
 }
 
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
 fn is_aws_json(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = content_type
+    let essence = text(headers, &CONTENT_TYPE)
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(AWS_JSON)
 }
 
-fn respond(
-    status: StatusCode,
-    body: Vec<u8>,
-    query_error: Option<HeaderValue>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn respond_error(error: &Error) -> Response<Bytes> {
+    let wire = error.kind.wire();
+    let body = ErrorBody {
+        shape: wire.shape,
+        message: &error.message,
+    };
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let status = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond(status, body);
+    let side = if error.kind.is_sender_fault() {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    let query_error = format!("{};{side}", wire.query_code);
+    if let Ok(query_error) = HeaderValue::try_from(query_error) {
+        response.headers_mut().insert(QUERY_ERROR, query_error);
+    }
+    response
+}
+
+fn respond(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(AWS_JSON));
@@ -112,21 +143,15 @@ fn respond(
     if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut buffer)) {
         headers.insert(REQUEST_ID, id);
     }
-    if let Some(query_error) = query_error {
-        headers.insert(QUERY_ERROR, query_error);
-    }
     response
 }
 
 /// Tells who sent a request, given who sent the one before it on the connection.
 pub(super) fn caller(headers: &HeaderMap, before: Option<&Arc<Caller>>, addr: &str) -> Arc<Caller> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let key = text(AUTHORIZATION).and_then(access_key);
-    let host = text(HOST).filter(|host| !host.is_empty()).unwrap_or(addr);
+    let key = text(headers, &AUTHORIZATION).and_then(access_key);
+    let host = text(headers, &HOST)
+        .filter(|host| !host.is_empty())
+        .unwrap_or(addr);
     if let Some(before) = before
         && before.access_key() == key
         && before.endpoint().strip_prefix("http://") == Some(host)

@@ -3,8 +3,11 @@
 //! Signatures are not checked: a request without one is as good as any. The access key of a
 //! request that has one tells its caller, whom the service knows by [`Caller`](crate::Caller).
 
+mod body;
 mod dispatch;
 mod exchange;
+mod reply;
 mod server;
+mod signed;
 
 pub use self::server::{Options, Server};

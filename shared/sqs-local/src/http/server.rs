@@ -1,9 +1,9 @@
 //! The server: listens, keeps its connections, and ends them.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::exchange::{caller, exchange};
+use super::reply::Broken;
 use crate::account::{Caller, Sqs};
 
 /// How long requests may go on after a shutdown. Ours: nearly all take well below a millisecond,
@@ -127,10 +128,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Receiver<()>) {
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Receiver<()>) {
     // Answers are small and waited for; if it fails, they are only slower.
     let _slower = stream.set_nodelay(true);
     let last_caller: Mutex<Option<Arc<Caller>>> = Mutex::new(None);
+    let is_reset = AtomicBool::new(false);
     let service = service_fn(|request| {
         let caller = {
             let mut last = last_caller.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,25 +142,34 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stopped: watch::Recei
         };
         let sqs = shared.sqs.as_caller(caller);
         let latency = shared.options.latency;
+        let is_reset = &is_reset;
         async move {
-            let response = exchange(&sqs, request).await;
+            let answer = exchange(&sqs, request).await;
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
             }
-            Ok::<_, Infallible>(response)
+            is_reset.store(answer.as_ref().err() == Some(&Broken::Reset), Relaxed);
+            answer
         }
     });
-    // Clients keep connections open between requests for as long as they like.
-    let connection = http1::Builder::new()
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    // What goes wrong on a connection is the client's to notice.
-    tokio::select! {
-        _closed = connection.as_mut() => {}
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let _closed = connection.await;
+    {
+        let (read, write) = stream.split();
+        // Clients keep connections open between requests for as long as they like.
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(tokio::io::join(read, write)), service);
+        let mut connection = pin!(connection);
+        // What goes wrong on a connection is the client's to notice.
+        tokio::select! {
+            _closed = connection.as_mut() => {}
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                let _closed = connection.await;
+            }
         }
+    }
+    if is_reset.load(Relaxed) {
+        // Without lingering a close is a reset.
+        let _closed_instead = stream.set_zero_linger();
     }
 }

@@ -47,6 +47,10 @@ impl Operation for ChangeMessageVisibility {
     const NAME: &'static str = "ChangeMessageVisibility";
     type Output = Done;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         sqs.on_queue(&self.queue_url, |queue, now| {
             let secs = required(self.visibility_timeout)?;
@@ -60,6 +64,14 @@ impl Operation for ChangeMessageVisibilityBatch {
     const NAME: &'static str = "ChangeMessageVisibilityBatch";
     type Output = BatchOutcome<BatchSuccess>;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Self::Output, Error> {
         sqs.on_queue(&self.queue_url, |queue, now| {
             check_entries(
@@ -67,8 +79,10 @@ impl Operation for ChangeMessageVisibilityBatch {
                 self.entries.iter().map(|entry| entry.id.as_str()),
             )?;
             let mut outcome = BatchOutcome::with_capacity(self.entries.len());
-            for entry in self.entries {
-                let result = required(entry.visibility_timeout)
+            for (index, entry) in self.entries.into_iter().enumerate() {
+                let result = sqs
+                    .entry(index)
+                    .and_then(|()| required(entry.visibility_timeout))
                     .and_then(|secs| queue.change_visibility(now, &entry.receipt_handle, secs));
                 outcome.record(entry.id, result, |id, ()| BatchSuccess { id });
             }

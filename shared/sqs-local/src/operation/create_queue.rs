@@ -31,6 +31,10 @@ impl Operation for CreateQueue {
     const NAME: &'static str = "CreateQueue";
     type Output = QueueUrl;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_name)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<QueueUrl, Error> {
         if self.queue_name.is_empty() {
             return Err(Error::missing("QueueName"));

@@ -51,9 +51,13 @@ impl Operation for DeleteMessage {
     const NAME: &'static str = "DeleteMessage";
     type Output = Done;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
-        sqs.on_queue(&self.queue_url, |queue, _| {
-            queue.delete(&self.receipt_handle)
+        sqs.on_queue(&self.queue_url, |queue, now| {
+            queue.delete(now, &self.receipt_handle)
         })?;
         Ok(Done {})
     }
@@ -63,15 +67,25 @@ impl Operation for DeleteMessageBatch {
     const NAME: &'static str = "DeleteMessageBatch";
     type Output = BatchOutcome<BatchSuccess>;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Self::Output, Error> {
-        sqs.on_queue(&self.queue_url, |queue, _| {
+        sqs.on_queue(&self.queue_url, |queue, now| {
             check_entries(
                 Self::NAME,
                 self.entries.iter().map(|entry| entry.id.as_str()),
             )?;
             let mut outcome = BatchOutcome::with_capacity(self.entries.len());
-            for entry in self.entries {
-                let result = queue.delete(&entry.receipt_handle);
+            for (index, entry) in self.entries.into_iter().enumerate() {
+                let result = sqs
+                    .entry(index)
+                    .and_then(|()| queue.delete(now, &entry.receipt_handle));
                 outcome.record(entry.id, result, |id, ()| BatchSuccess { id });
             }
             Ok(outcome)

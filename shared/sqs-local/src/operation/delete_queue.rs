@@ -18,6 +18,10 @@ impl Operation for DeleteQueue {
     const NAME: &'static str = "DeleteQueue";
     type Output = Done;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         sqs.delete(&self.queue_url)?;
         Ok(Done {})

@@ -32,6 +32,10 @@ impl Operation for GetQueueAttributes {
     const NAME: &'static str = "GetQueueAttributes";
     type Output = GetQueueAttributesOutput;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<GetQueueAttributesOutput, Error> {
         let mut wanted: Vec<QueueAttribute> = Vec::new();
         for name in &self.attribute_names {

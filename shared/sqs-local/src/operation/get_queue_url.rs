@@ -21,6 +21,10 @@ impl Operation for GetQueueUrl {
     const NAME: &'static str = "GetQueueUrl";
     type Output = QueueUrl;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_name)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<QueueUrl, Error> {
         if self.queue_name.is_empty() {
             return Err(Error::missing("QueueName"));

@@ -34,6 +34,10 @@ impl Operation for ListDeadLetterSourceQueues {
     const NAME: &'static str = "ListDeadLetterSourceQueues";
     type Output = ListDeadLetterSourceQueuesOutput;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<ListDeadLetterSourceQueuesOutput, Error> {
         let names = sqs.sources(&self.queue_url)?;
         let page = page(names, self.max_results, self.next_token.as_deref())?;

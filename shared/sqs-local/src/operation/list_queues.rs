@@ -35,6 +35,10 @@ impl Operation for ListQueues {
     const NAME: &'static str = "ListQueues";
     type Output = ListQueuesOutput;
 
+    fn queue(&self) -> Option<&str> {
+        None
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<ListQueuesOutput, Error> {
         let prefix = self.queue_name_prefix.as_deref().unwrap_or_default();
         let mut names = sqs.names();

@@ -56,6 +56,14 @@ pub trait Operation: DeserializeOwned + Send + 'static {
     /// What it answers.
     type Output: Serialize + Send;
 
+    /// Names the queue it is about, by its URL or its name, if it is about one.
+    fn queue(&self) -> Option<&str>;
+
+    /// Returns how many entries it has, if it is a batch.
+    fn entries(&self) -> usize {
+        0
+    }
+
     /// Carries it out.
     fn run(self, sqs: &Sqs) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }

@@ -18,6 +18,10 @@ impl Operation for PurgeQueue {
     const NAME: &'static str = "PurgeQueue";
     type Output = Done;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         sqs.purge(&self.queue_url)?;
         Ok(Done {})

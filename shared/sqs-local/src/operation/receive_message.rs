@@ -46,6 +46,10 @@ impl Operation for ReceiveMessage {
     const NAME: &'static str = "ReceiveMessage";
     type Output = ReceiveMessageOutput;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<ReceiveMessageOutput, Error> {
         let take = self.take()?;
         let wait = self.wait()?;

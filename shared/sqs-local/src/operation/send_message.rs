@@ -123,6 +123,10 @@ impl Operation for SendMessage {
     const NAME: &'static str = "SendMessage";
     type Output = SendMessageOutput;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<SendMessageOutput, Error> {
         let entry = SendMessageBatchEntry {
             id: String::new(),
@@ -145,6 +149,14 @@ impl Operation for SendMessageBatch {
     const NAME: &'static str = "SendMessageBatch";
     type Output = BatchOutcome<SendMessageBatchSuccess>;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
+    fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Self::Output, Error> {
         let checked = self.check();
         let mut drafts = Vec::with_capacity(self.entries.len());
@@ -164,7 +176,8 @@ impl Operation for SendMessageBatch {
                 ));
             }
             let mut outcome = BatchOutcome::with_capacity(drafts.len());
-            for (id, draft) in drafts {
+            for (index, (id, draft)) in drafts.into_iter().enumerate() {
+                let draft = sqs.entry(index).and(draft);
                 let result = draft.and_then(|draft| queue.send(now, draft));
                 let success = |id, sent: Sent| SendMessageBatchSuccess {
                     id,

@@ -22,6 +22,10 @@ impl Operation for SetQueueAttributes {
     const NAME: &'static str = "SetQueueAttributes";
     type Output = Done;
 
+    fn queue(&self) -> Option<&str> {
+        Some(&self.queue_url)
+    }
+
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         if self.attributes.is_empty() {
             return Err(Error::missing("Attribute.Name"));

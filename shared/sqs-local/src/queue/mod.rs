@@ -7,6 +7,7 @@
 mod attribute;
 mod attributes;
 mod deduplication;
+mod duplicate;
 mod groups;
 mod name;
 mod poll;

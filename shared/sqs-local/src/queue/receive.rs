@@ -128,7 +128,7 @@ impl Queue {
         deliveries
     }
 
-    fn hand_out(&mut self, now: Millis, slot: Slot) -> Delivery {
+    pub(super) fn hand_out(&mut self, now: Millis, slot: Slot) -> Delivery {
         let key = self.key;
         let message = self.messages.get_mut(slot);
         message.receives += 1;
@@ -147,7 +147,7 @@ impl Queue {
     }
 
     /// Tells whether a message was received as often as the redrive policy allows.
-    fn is_dead(&mut self, slot: Slot) -> bool {
+    pub(super) fn is_dead(&mut self, slot: Slot) -> bool {
         let Some(policy) = &self.attributes.redrive else {
             return false;
         };

@@ -12,7 +12,7 @@ impl Queue {
     /// On a standard queue an older receipt than the newest succeeds and deletes nothing, and
     /// the newest deletes even after its time. On a FIFO queue both are errors. A message that is
     /// not there any more counts as deleted.
-    pub(crate) fn delete(&mut self, handle: &str) -> Result<(), Error> {
+    pub(crate) fn delete(&mut self, now: Millis, handle: &str) -> Result<(), Error> {
         let receipt = Receipt::decode(handle, self.key)?;
         let Some(message) = self.messages.find(receipt.slot, receipt.seq) else {
             return Ok(());
@@ -27,7 +27,8 @@ impl Queue {
             ));
         }
         if newest {
-            self.remove(receipt.slot);
+            let message = self.remove(receipt.slot);
+            self.deleted.remember(now, message);
         }
         Ok(())
     }

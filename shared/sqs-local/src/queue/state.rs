@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::deduplication::Deduplication;
+use super::duplicate::Deleted;
 use super::poll::{Polls, Ticket};
 use super::ready::Ready;
 use super::receipt::ReceiptKey;
@@ -45,6 +46,7 @@ pub(crate) struct Queue {
     pub(super) seq_next: u64,
     pub(super) deduplication: Deduplication,
     pub(super) polls: Polls,
+    pub(super) deleted: Deleted,
     /// Whether there is a dead-letter queue to move to; without one SQS keeps delivering.
     pub(super) has_dead_letter_queue: bool,
     pub(super) moved: Vec<Moved>,
@@ -77,6 +79,7 @@ impl Queue {
             seq_next: 0,
             deduplication: Deduplication::default(),
             polls: Polls::default(),
+            deleted: Deleted::default(),
             has_dead_letter_queue: false,
             moved: Vec::new(),
             rng,
@@ -155,6 +158,7 @@ impl Queue {
         }
         self.purged = Some(now);
         self.messages.clear();
+        self.deleted.clear();
         self.ready = Ready::new(self.is_fifo());
         self.hidden.clear();
         self.ages.clear();

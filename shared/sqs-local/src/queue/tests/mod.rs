@@ -1,5 +1,6 @@
 //! Tests of the state machine; time is whatever they say.
 
+mod duplicates;
 mod fifo;
 mod polls;
 mod properties;
@@ -103,7 +104,7 @@ impl Stage {
     }
 
     fn delete(&mut self, handle: &str) -> Result<(), Error> {
-        let result = self.queue.delete(handle);
+        let result = self.queue.delete(self.now, handle);
         self.queue.serve(self.now);
         self.check();
         result
