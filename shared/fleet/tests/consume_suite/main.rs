@@ -38,6 +38,9 @@ mod acknowledgements;
 /// Everything at once.
 mod storms;
 
+/// What no process survived.
+mod suspects;
+
 /// What is logged and counted.
 mod records;
 
