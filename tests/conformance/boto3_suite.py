@@ -389,9 +389,26 @@ class Queues(Suite):
         url = self.queue()
         self.refused(
             "AWS.SimpleQueueService.UnsupportedOperation",
-            self.sqs.list_queue_tags,
+            self.sqs.remove_permission,
             QueueUrl=url,
+            Label="x",
         )
+
+    def test_tags_are_given_at_birth_added_replaced_and_removed(self):
+        name = self.name()
+        url = self.sqs.create_queue(QueueName=name, tags={"team": "a", "env": "dev"})["QueueUrl"]
+        self.sqs.tag_queue(QueueUrl=url, Tags={"team": "b", "x": ""})
+        self.sqs.untag_queue(QueueUrl=url, TagKeys=["env", "gone"])
+        tags = self.sqs.list_queue_tags(QueueUrl=url)["Tags"]
+        self.assertEqual(tags, {"team": "b", "x": ""})
+        self.assertNotIn("Tags", self.sqs.list_queue_tags(QueueUrl=self.queue()))
+        self.refused(
+            "QueueAlreadyExists", self.sqs.create_queue, QueueName=name, tags={"team": "c"}
+        )
+        fifty_one = {str(n): "" for n in range(51)}
+        self.refused("InvalidParameterValue", self.sqs.tag_queue, QueueUrl=url, Tags=fifty_one)
+        self.refused("MissingParameter", self.sqs.tag_queue, QueueUrl=url, Tags={})
+        self.refused("MissingParameter", self.sqs.untag_queue, QueueUrl=url, TagKeys=[])
 
 
 class DeadLetters(Suite):
@@ -422,6 +439,62 @@ class DeadLetters(Suite):
                 Attributes={"RedrivePolicy": self.policy(target, 3)},
             )
 
+    def tasks(self, dead):
+        return self.sqs.list_message_move_tasks(SourceArn=self.arn(dead), MaxResults=10)
+
+    def test_a_move_task_brings_the_dead_back_as_new_messages(self):
+        dead = self.queue()
+        url = self.queue(RedrivePolicy=self.policy(dead, "1"), VisibilityTimeout="0")
+        sent = self.sqs.send_message(QueueUrl=url, MessageBody="a")
+        self.assertEqual(len(self.receive(url)), 1)
+        self.assertEqual(self.poll(url), [])
+        self.sqs.start_message_move_task(SourceArn=self.arn(dead))
+        (message,) = self.receive(url, MessageSystemAttributeNames=["All"])
+        self.assertNotEqual(message["MessageId"], sent["MessageId"])
+        self.assertEqual(message["Attributes"]["ApproximateReceiveCount"], "1")
+        self.assertNotIn("DeadLetterQueueSourceArn", message["Attributes"])
+        (task,) = self.tasks(dead)["Results"]
+        self.assertEqual(
+            set(task),
+            {
+                "Status",
+                "SourceArn",
+                "ApproximateNumberOfMessagesMoved",
+                "ApproximateNumberOfMessagesToMove",
+                "StartedTimestamp",
+            },
+        )
+        self.assertEqual(task["Status"], "COMPLETED")
+        self.assertEqual(task["ApproximateNumberOfMessagesMoved"], 1)
+
+    def test_a_move_task_needs_a_dead_letter_queue_and_ends_when_cancelled(self):
+        dead, other = self.queue(), self.queue()
+        start = self.sqs.start_message_move_task
+        arguments = {
+            "SourceArn": self.arn(dead),
+            "DestinationArn": self.arn(other),
+            "MaxNumberOfMessagesPerSecond": 1,
+        }
+        self.refused("InvalidParameterValue", start, **arguments)
+        self.queue(RedrivePolicy=self.policy(dead, "1"))
+        for body in ("a", "b", "c"):
+            self.sqs.send_message(QueueUrl=dead, MessageBody=body)
+        gone = {"DestinationArn": self.arn(other) + "-gone"}
+        self.refused("ResourceNotFoundException", start, **{**arguments, **gone})
+        for rate in (0, 501):
+            wish = {"MaxNumberOfMessagesPerSecond": rate}
+            self.refused("InvalidParameterValue", start, **{**arguments, **wish})
+        handle = start(**arguments)["TaskHandle"]
+        self.refused("InvalidParameterValue", start, **arguments)
+        self.assertEqual(self.tasks(dead)["Results"][0]["TaskHandle"], handle)
+        self.sqs.cancel_message_move_task(TaskHandle=handle)
+        cancel = self.sqs.cancel_message_move_task
+        self.refused(
+            "AWS.SimpleQueueService.UnsupportedOperation", cancel, TaskHandle=handle
+        )
+        self.refused("InvalidParameterValue", cancel, TaskHandle="garbage")
+        self.assertNotIn("Results", self.tasks(other))
+
 
 class Fifo(Suite):
     def send(self, url, group, body, **arguments):
@@ -443,6 +516,24 @@ class Fifo(Suite):
         self.assertEqual([m["Body"] for m in rest], ["b1"])
         self.sqs.delete_message(QueueUrl=url, ReceiptHandle=first[0]["ReceiptHandle"])
         self.assertEqual([m["Body"] for m in self.receive(url)], ["a2"])
+
+    def test_a_receive_is_repeated_by_its_attempt_id(self):
+        url = self.fifo()
+        self.send(url, "a", "a1")
+        attempt = {"ReceiveRequestAttemptId": "x", "MaxNumberOfMessages": 10}
+        (first,) = self.receive(url, **attempt)
+        self.assertEqual(self.poll(url), [])
+        self.assertEqual(self.receive(url, **attempt), [first])
+        self.sqs.change_message_visibility(
+            QueueUrl=url, ReceiptHandle=first["ReceiptHandle"], VisibilityTimeout=30
+        )
+        self.assertEqual(self.poll(url, **attempt), [])
+        self.refused(
+            "InvalidParameterValue",
+            self.sqs.receive_message,
+            QueueUrl=self.queue(),
+            ReceiveRequestAttemptId="x",
+        )
 
     def test_the_same_is_sent_once(self):
         url = self.fifo(ContentBasedDeduplication="true")

@@ -49,6 +49,7 @@ impl Mailbox {
             .call(CreateQueue {
                 queue_name: name.to_owned(),
                 attributes: attributes.collect(),
+                ..CreateQueue::default()
             })
             .await
             .expect("the queue is a legal one");

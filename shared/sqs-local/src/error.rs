@@ -113,6 +113,8 @@ kinds! {
     ReceiptHandleIsInvalid = "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404;
     /// The queue's request rate is exceeded.
     RequestThrottled = "com.amazonaws.sqs#RequestThrottled", "RequestThrottled", 403;
+    /// The queue or the move task that was named does not exist.
+    ResourceNotFound = "com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException", 404;
     /// A batch has more than ten entries.
     TooManyEntriesInBatchRequest = "com.amazonaws.sqs#TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400;
     /// The operation exists in SQS, but not here or not for this queue.

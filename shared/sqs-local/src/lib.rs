@@ -67,14 +67,16 @@ pub use self::error::{Error, ErrorKind};
 pub use self::fault::{FaultPlan, FaultPlanError};
 pub use self::message::{Md5, MessageAttributeValue, MessageAttributes, MessageId};
 pub use self::operation::{
-    BatchFailure, BatchOutcome, BatchSuccess, ChangeMessageVisibility,
-    ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue, DeleteMessage,
-    DeleteMessageBatch, DeleteMessageBatchEntry, DeleteQueue, Done, GetQueueAttributes,
-    GetQueueAttributesOutput, GetQueueUrl, ListDeadLetterSourceQueues,
-    ListDeadLetterSourceQueuesOutput, ListQueues, ListQueuesOutput, Operation, PurgeQueue,
-    QueueUrl, ReceiveMessage, ReceiveMessageOutput, ReceivedMessage, SendMessage, SendMessageBatch,
-    SendMessageBatchEntry, SendMessageBatchSuccess, SendMessageOutput, SetQueueAttributes,
-    SystemAttribute, SystemAttributes,
+    BatchFailure, BatchOutcome, BatchSuccess, CancelMessageMoveTask, CancelMessageMoveTaskOutput,
+    ChangeMessageVisibility, ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry,
+    CreateQueue, DeleteMessage, DeleteMessageBatch, DeleteMessageBatchEntry, DeleteQueue, Done,
+    GetQueueAttributes, GetQueueAttributesOutput, GetQueueUrl, ListDeadLetterSourceQueues,
+    ListDeadLetterSourceQueuesOutput, ListMessageMoveTasks, ListMessageMoveTasksOutput,
+    ListQueueTags, ListQueueTagsOutput, ListQueues, ListQueuesOutput, ListedMoveTask, Operation,
+    PurgeQueue, QueueUrl, ReceiveMessage, ReceiveMessageOutput, ReceivedMessage, SendMessage,
+    SendMessageBatch, SendMessageBatchEntry, SendMessageBatchSuccess, SendMessageOutput,
+    SetQueueAttributes, StartMessageMoveTask, StartMessageMoveTaskOutput, SystemAttribute,
+    SystemAttributes, TagQueue, UntagQueue,
 };
 pub use self::queue::{QueueAttribute, QueueName, ReceiptHandle};
 pub use self::span::parse_span;

@@ -33,6 +33,8 @@ pub const GROUP_ID_CHARS_MAX: usize = 128;
 pub const IN_FLIGHT_MAX: usize = 120_000;
 /// How long a FIFO queue remembers a deduplication id.
 pub const DEDUPLICATION_MS: Millis = 300 * SECOND;
+/// How long a receive of a FIFO queue can be repeated by its attempt id.
+pub const RECEIVE_ATTEMPT_MS: Millis = 300 * SECOND;
 /// How long the name of a deleted queue is blocked.
 pub const DELETED_NAME_MS: Millis = 60 * SECOND;
 /// How long after a purge the next one is refused.
@@ -43,6 +45,17 @@ pub const LIST_RESULTS_MAX: i32 = 1_000;
 pub const REDRIVE_RECEIVES_MAX: u32 = 1_000;
 /// Source queues a redrive allow policy may name.
 pub const REDRIVE_SOURCES_MAX: usize = 10;
+/// Messages a second that a move task may be asked for; also what one without a wish moves, since
+/// SQS does not say what it chooses then.
+pub const MOVES_PER_SECOND_MAX: i32 = 500;
+/// Move tasks of a queue that are remembered.
+pub const MOVE_TASKS_MAX: i32 = 10;
+/// Tags of a queue. SQS only advises against more.
+pub const TAGS_MAX: usize = 50;
+/// Characters of the key of a tag.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of the value of a tag.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Significant digits of an attribute of type Number.
 pub const NUMBER_DIGITS_MAX: usize = 38;
 

@@ -97,6 +97,7 @@ async fn create<const N: usize>(
     let request = CreateQueue {
         queue_name: name.to_string(),
         attributes,
+        ..CreateQueue::default()
     };
     sqs.create_queue(request).await.map(drop)
 }

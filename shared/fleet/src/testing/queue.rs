@@ -66,6 +66,7 @@ impl LocalQueue {
         let create = CreateQueue {
             queue_name: name.to_owned(),
             attributes,
+            ..CreateQueue::default()
         };
         let created = sqs
             .call(create)

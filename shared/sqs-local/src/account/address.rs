@@ -31,6 +31,21 @@ pub(super) fn read(url: &str) -> Result<&str, Error> {
     }
 }
 
+/// Reads the name of the queue from its ARN.
+pub(super) fn read_arn<'a>(arn: &'a str, parameter: &str) -> Result<&'a str, Error> {
+    if arn.is_empty() {
+        return Err(Error::missing(parameter));
+    }
+    let parts: Vec<&str> = arn.split(':').collect();
+    match parts[..] {
+        ["arn", "aws", "sqs", _, _, name] if !name.is_empty() => Ok(name),
+        _ => Err(Error::invalid(format!(
+            "You must use this format to specify the {parameter}: \
+             arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +80,23 @@ mod tests {
             ),
         ] {
             assert_eq!(read(url).unwrap_err().kind, kind, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_arn_names_a_queue_of_this_service() {
+        assert_eq!(
+            read_arn("arn:aws:sqs:r:000000000000:orders", "A"),
+            Ok("orders")
+        );
+        for (arn, kind) in [
+            ("", ErrorKind::MissingParameter),
+            ("orders", ErrorKind::InvalidParameterValue),
+            ("arn:aws:sns:r:0:orders", ErrorKind::InvalidParameterValue),
+            ("arn:aws:sqs:r:0:", ErrorKind::InvalidParameterValue),
+            ("arn:aws:sqs:r:0:a:b", ErrorKind::InvalidParameterValue),
+        ] {
+            assert_eq!(read_arn(arn, "A").unwrap_err().kind, kind, "{arn}");
         }
     }
 }

@@ -4,11 +4,13 @@ mod address;
 mod caller;
 mod call;
 mod cell;
+mod moving;
 mod registry;
 mod settings;
 mod sqs;
 mod wait;
 
 pub use self::caller::Caller;
+pub(crate) use self::moving::MoveWish;
 pub use self::settings::{AbandonedReceives, Settings};
 pub use self::sqs::Sqs;

@@ -1,17 +1,18 @@
 //! The queues by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::address;
 use super::cell::Cell;
 use super::settings::{ACCOUNT, Settings};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{DELETED_NAME_MS, Millis};
-use crate::queue::{Moved, Queue, QueueAttribute, QueueAttributes, QueueName};
+use crate::queue::{Moved, Queue, QueueAttribute, QueueAttributes, QueueName, Tags};
 
 /// The queues of the account.
 ///
@@ -47,6 +48,37 @@ impl Registry {
         self.queues.values()
     }
 
+    /// Returns the queues that have this one as their dead-letter queue.
+    pub(super) fn sources(&self, name: &QueueName) -> impl Iterator<Item = &Arc<Cell>> {
+        let arn = self.arn(name);
+        self.cells().filter(move |cell| {
+            let redrive = &cell.lock().attributes.redrive;
+            redrive
+                .as_ref()
+                .is_some_and(|policy| policy.target_arn == arn)
+        })
+    }
+
+    /// Returns the queue of an ARN.
+    ///
+    /// # Errors
+    /// `MissingParameter` for an empty one, `InvalidParameterValue` for what is none, and
+    /// `ResourceNotFoundException` for one of a queue that does not exist.
+    pub(super) fn find_arn(&self, arn: &str, parameter: &str) -> Result<&Arc<Cell>, Error> {
+        let found = self.queues.get(address::read_arn(arn, parameter)?);
+        found
+            .filter(|cell| self.arn(&cell.name) == arn)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::ResourceNotFound,
+                    format!(
+                        "The resource that you specified for the {parameter} parameter doesn't \
+                         exist."
+                    ),
+                )
+            })
+    }
+
     pub(super) fn arn(&self, name: &QueueName) -> String {
         format!("arn:aws:sqs:{}:{ACCOUNT}:{name}", self.region)
     }
@@ -61,12 +93,17 @@ impl Registry {
     ) -> R {
         let (result, mut moved) = self.run_alone(cell, clock, operation);
         // A dead-letter queue can have one of its own: those who wait there may move messages on.
-        // It ends, because each move uses up receives.
-        while let Some(Moved { target, content }) = moved.pop() {
+        // It ends, because each move uses up receives, or one of those a move task has left.
+        while let Some(Moved {
+            target,
+            content,
+            why,
+        }) = moved.pop_front()
+        {
             let Ok(target) = self.find(&target) else {
                 continue;
             };
-            let put = |queue: &mut Queue, now: Millis| queue.take_in(now, content);
+            let put = |queue: &mut Queue, now: Millis| queue.take_in(now, content, why);
             moved.extend(self.run_alone(target, clock, put).1);
         }
         result
@@ -77,13 +114,14 @@ impl Registry {
         cell: &Cell,
         clock: &Clock,
         operation: impl FnOnce(&mut Queue, Millis) -> R,
-    ) -> (R, Vec<Moved>) {
+    ) -> (R, VecDeque<Moved>) {
         let mut queue = cell.lock();
         let now = clock.now();
         let due_before = queue.next_due();
         let has_target = self.has_target(&queue.attributes);
         queue.set_dead_letter_queue(has_target);
         queue.advance(now);
+        queue.move_due(now, |name| self.find(name).is_ok());
         let result = operation(&mut queue, now);
         queue.serve(now);
         let due = queue.next_due();
@@ -105,11 +143,15 @@ impl Registry {
         &mut self,
         name: QueueName,
         changes: &BTreeMap<String, String>,
+        tags: &BTreeMap<String, String>,
         clock: &Clock,
     ) -> Result<(), Error> {
         let attributes = QueueAttributes::new(&name, changes)?;
+        let tags = Tags::default().with(tags)?;
         if let Some(cell) = self.queues.get(&name) {
-            return same_attributes(&cell.lock().attributes, &attributes, changes);
+            let queue = cell.lock();
+            same_tags(&queue.tags, &tags)?;
+            return same_attributes(&queue.attributes, &attributes, changes);
         }
         let now = clock.now();
         self.deleted
@@ -124,7 +166,7 @@ impl Registry {
         self.check_redrive(&name, &attributes)?;
         let arn = self.arn(&name).into();
         let seed = self.seeds.random();
-        let queue = Queue::new(now, arn, attributes, self.in_flight_max, seed);
+        let queue = Queue::new(now, arn, attributes, tags, self.in_flight_max, seed);
         self.queues
             .insert(name.clone(), Arc::new(Cell::new(name, queue)));
         Ok(())
@@ -195,6 +237,16 @@ impl Registry {
             _ => Ok(()),
         }
     }
+}
+
+fn same_tags(existing: &Tags, wanted: &Tags) -> Result<(), Error> {
+    if wanted.as_map().is_empty() || existing == wanted {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::QueueNameExists,
+        "A queue already exists with the same name and different tags.",
+    ))
 }
 
 fn same_attributes(

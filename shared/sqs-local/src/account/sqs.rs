@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::address;
 use super::call::FaultCell;
 use super::caller::Caller;
+use super::moving::Movers;
 use super::registry::Registry;
 use super::settings::{AbandonedReceives, Settings};
 use crate::clock::Clock;
@@ -30,9 +31,10 @@ pub struct Sqs {
 
 #[derive(Debug)]
 pub(super) struct Account {
-    clock: Clock,
+    pub(super) clock: Clock,
     registry: RwLock<Registry>,
     pub(super) faults: FaultCell,
+    pub(super) movers: Movers,
 }
 
 impl Account {
@@ -63,6 +65,7 @@ impl Sqs {
             clock: settings.clock.unwrap_or_else(Clock::system),
             registry: RwLock::new(Registry::new(&settings)),
             faults: FaultCell::default(),
+            movers: Movers::default(),
         };
         Self {
             account: Arc::new(account),
@@ -145,11 +148,12 @@ impl Sqs {
         &self,
         name: QueueName,
         attributes: &BTreeMap<String, String>,
+        tags: &BTreeMap<String, String>,
     ) -> Result<String, Error> {
         let url = self.queue_url(name.as_str());
         self.account
             .registry_mut()
-            .create(name, attributes, &self.account.clock)?;
+            .create(name, attributes, tags, &self.account.clock)?;
         Ok(url)
     }
 
@@ -196,18 +200,10 @@ impl Sqs {
     pub(crate) fn sources(&self, url: &str) -> Result<Vec<QueueName>, Error> {
         let name = address::read(url)?;
         let registry = self.account.registry();
-        let arn = registry.arn(&registry.find(name)?.name);
-        let feeds = |queue: &Queue| {
-            queue
-                .attributes
-                .redrive
-                .as_ref()
-                .is_some_and(|policy| policy.target_arn == arn)
-        };
+        let cell = registry.find(name)?;
         Ok(registry
-            .cells()
-            .filter(|cell| feeds(&cell.lock()))
-            .map(|cell| cell.name.clone())
+            .sources(&cell.name)
+            .map(|source| source.name.clone())
             .collect())
     }
 }

@@ -62,7 +62,7 @@ impl Sqs {
         let cell = registry.find(name)?;
         let received = registry.run(cell, self.clock(), |queue, now| {
             if self.fault == Some(Fault::Duplicate)
-                && let Some(delivery) = queue.duplicate(now, take)
+                && let Some(delivery) = queue.duplicate(now, &take)
             {
                 return Ok(Received::Now(vec![delivery]));
             }

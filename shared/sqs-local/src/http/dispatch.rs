@@ -9,10 +9,11 @@ use crate::error::{Error, ErrorKind};
 use crate::fault::Face;
 use crate::object::Object;
 use crate::operation::{
-    ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage,
-    DeleteMessageBatch, DeleteQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues,
-    ListQueues, Operation, PurgeQueue, ReceiveMessage, SendMessage, SendMessageBatch,
-    SetQueueAttributes,
+    CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue,
+    DeleteMessage, DeleteMessageBatch, DeleteQueue, GetQueueAttributes, GetQueueUrl,
+    ListDeadLetterSourceQueues, ListMessageMoveTasks, ListQueueTags, ListQueues, Operation,
+    PurgeQueue, ReceiveMessage, SendMessage, SendMessageBatch, SetQueueAttributes,
+    StartMessageMoveTask, TagQueue, UntagQueue,
 };
 
 /// What stands before the operation's name in the header `X-Amz-Target`.
@@ -22,16 +23,7 @@ const SERVICE: &str = "AmazonSQS";
 const ANSWER_BYTES: usize = 8 * 1024;
 
 /// Operations that SQS has and this server has not.
-const UNSUPPORTED: [&str; 8] = [
-    "AddPermission",
-    "RemovePermission",
-    "TagQueue",
-    "UntagQueue",
-    "ListQueueTags",
-    "StartMessageMoveTask",
-    "CancelMessageMoveTask",
-    "ListMessageMoveTasks",
-];
+const UNSUPPORTED: [&str; 2] = ["AddPermission", "RemovePermission"];
 
 /// What a client asks for.
 pub(super) struct Asked<'a> {
@@ -66,6 +58,12 @@ pub(super) async fn dispatch(sqs: &Sqs, asked: &Asked<'_>) -> Reply {
         GetQueueAttributes::NAME => answer::<GetQueueAttributes>(sqs, asked).await,
         SetQueueAttributes::NAME => answer::<SetQueueAttributes>(sqs, asked).await,
         PurgeQueue::NAME => answer::<PurgeQueue>(sqs, asked).await,
+        TagQueue::NAME => answer::<TagQueue>(sqs, asked).await,
+        UntagQueue::NAME => answer::<UntagQueue>(sqs, asked).await,
+        ListQueueTags::NAME => answer::<ListQueueTags>(sqs, asked).await,
+        StartMessageMoveTask::NAME => answer::<StartMessageMoveTask>(sqs, asked).await,
+        CancelMessageMoveTask::NAME => answer::<CancelMessageMoveTask>(sqs, asked).await,
+        ListMessageMoveTasks::NAME => answer::<ListMessageMoveTasks>(sqs, asked).await,
         name if UNSUPPORTED.contains(&name) => Error::new(
             ErrorKind::UnsupportedOperation,
             format!("{name} is not supported by this server."),

@@ -17,6 +17,9 @@ pub struct CreateQueue {
     pub queue_name: String,
     /// Attributes that differ from the defaults, by name.
     pub attributes: BTreeMap<String, String>,
+    /// Its tags. The name in lower case is that of the API.
+    #[serde(rename = "tags")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The URL of a queue.
@@ -41,7 +44,7 @@ impl Operation for CreateQueue {
         }
         let name = QueueName::parse(&self.queue_name)?;
         Ok(QueueUrl {
-            queue_url: sqs.create(name, &self.attributes)?,
+            queue_url: sqs.create(name, &self.attributes, &self.tags)?,
         })
     }
 }

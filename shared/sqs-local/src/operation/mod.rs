@@ -1,6 +1,7 @@
 //! The operations of SQS: for each a request and a response as they travel, and what it does.
 
 mod batch;
+mod cancel_message_move_task;
 mod change_message_visibility;
 mod create_queue;
 mod delete_message;
@@ -9,13 +10,18 @@ mod get_queue_attributes;
 mod get_queue_url;
 mod list;
 mod list_dead_letter_source_queues;
+mod list_message_move_tasks;
+mod list_queue_tags;
 mod list_queues;
 mod purge_queue;
 mod receive_message;
 mod received;
 mod send_message;
 mod set_queue_attributes;
+mod start_message_move_task;
 mod system_attribute;
+mod tag_queue;
+mod untag_queue;
 
 use std::future::Future;
 
@@ -23,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::batch::{BatchFailure, BatchOutcome};
+pub use self::cancel_message_move_task::{CancelMessageMoveTask, CancelMessageMoveTaskOutput};
 pub use self::change_message_visibility::{
     ChangeMessageVisibility, ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry,
 };
@@ -36,6 +43,10 @@ pub use self::get_queue_url::GetQueueUrl;
 pub use self::list_dead_letter_source_queues::{
     ListDeadLetterSourceQueues, ListDeadLetterSourceQueuesOutput,
 };
+pub use self::list_message_move_tasks::{
+    ListMessageMoveTasks, ListMessageMoveTasksOutput, ListedMoveTask,
+};
+pub use self::list_queue_tags::{ListQueueTags, ListQueueTagsOutput};
 pub use self::list_queues::{ListQueues, ListQueuesOutput};
 pub use self::purge_queue::PurgeQueue;
 pub use self::receive_message::{ReceiveMessage, ReceiveMessageOutput};
@@ -45,7 +56,10 @@ pub use self::send_message::{
     SendMessageOutput,
 };
 pub use self::set_queue_attributes::SetQueueAttributes;
+pub use self::start_message_move_task::{StartMessageMoveTask, StartMessageMoveTaskOutput};
 pub use self::system_attribute::SystemAttribute;
+pub use self::tag_queue::TagQueue;
+pub use self::untag_queue::UntagQueue;
 use crate::account::Sqs;
 use crate::error::Error;
 
@@ -103,6 +117,18 @@ methods! {
     get_queue_attributes(GetQueueAttributes) -> GetQueueAttributesOutput;
     /// Sets attributes of a queue.
     set_queue_attributes(SetQueueAttributes) -> Done;
+    /// Adds tags to a queue.
+    tag_queue(TagQueue) -> Done;
+    /// Removes tags of a queue.
+    untag_queue(UntagQueue) -> Done;
+    /// Returns the tags of a queue.
+    list_queue_tags(ListQueueTags) -> ListQueueTagsOutput;
+    /// Starts to move the messages of a dead-letter queue back or elsewhere.
+    start_message_move_task(StartMessageMoveTask) -> StartMessageMoveTaskOutput;
+    /// Lists the latest move tasks of a queue.
+    list_message_move_tasks(ListMessageMoveTasks) -> ListMessageMoveTasksOutput;
+    /// Ends a move task before its next message.
+    cancel_message_move_task(CancelMessageMoveTask) -> CancelMessageMoveTaskOutput;
     /// Removes every message of a queue, once in 60 seconds.
     purge_queue(PurgeQueue) -> Done;
     /// Sends a message.

@@ -1,5 +1,7 @@
 //! `ReceiveMessage`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
@@ -29,7 +31,8 @@ pub struct ReceiveMessage {
     pub message_system_attribute_names: Vec<String>,
     /// Which attributes to return: names, prefixes followed by `.*`, `All` or `.*`.
     pub message_attribute_names: Vec<String>,
-    /// Checked only: a receive that is repeated with it is a new one here.
+    /// FIFO queues only: names the receive, which for five minutes can be repeated by the name as
+    /// long as nothing that it brought was deleted or changed.
     pub receive_request_attempt_id: Option<String>,
 }
 
@@ -53,9 +56,6 @@ impl Operation for ReceiveMessage {
     async fn run(self, sqs: &Sqs) -> Result<ReceiveMessageOutput, Error> {
         let take = self.take()?;
         let wait = self.wait()?;
-        if let Some(id) = &self.receive_request_attempt_id {
-            check_group_id("ReceiveRequestAttemptId", id)?;
-        }
         let names = self
             .attribute_names
             .iter()
@@ -84,7 +84,16 @@ impl ReceiveMessage {
         Ok(Take {
             max: usize::try_from(max).unwrap_or(1),
             visibility: self.visibility_timeout.map(visibility).transpose()?,
+            attempt: self.attempt()?,
         })
+    }
+
+    fn attempt(&self) -> Result<Option<Arc<str>>, Error> {
+        let Some(id) = &self.receive_request_attempt_id else {
+            return Ok(None);
+        };
+        check_group_id("ReceiveRequestAttemptId", id)?;
+        Ok(Some(id.as_str().into()))
     }
 
     fn wait(&self) -> Result<Option<Millis>, Error> {

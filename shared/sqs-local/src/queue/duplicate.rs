@@ -47,7 +47,7 @@ impl Queue {
     /// there is one; standard queues only, since FIFO queues promise not to.
     ///
     /// The receipts before are old from here on: a delete with one of them deletes nothing.
-    pub(crate) fn duplicate(&mut self, now: Millis, take: Take) -> Option<Delivery> {
+    pub(crate) fn duplicate(&mut self, now: Millis, take: &Take) -> Option<Delivery> {
         if self.is_fifo() {
             return None;
         }
@@ -90,7 +90,11 @@ impl Queue {
     fn bring_back(&mut self, index: usize) -> Option<Slot> {
         let (_, mut message) = self.deleted.0.remove(index)?;
         let (sent, seq) = (message.content.sent, message.seq);
-        message.place = Place::InFlight { since: 0, until: 0 };
+        message.place = Place::InFlight {
+            since: 0,
+            until: 0,
+            changed: true,
+        };
         let slot = self.messages.insert(message);
         self.hidden.insert((0, seq, slot));
         self.ages.insert((sent, seq, slot));
@@ -98,7 +102,7 @@ impl Queue {
         Some(slot)
     }
 
-    fn hand_out_again(&mut self, now: Millis, slot: Slot, take: Take) -> Delivery {
+    fn hand_out_again(&mut self, now: Millis, slot: Slot, take: &Take) -> Delivery {
         let until = now
             + take
                 .visibility
@@ -108,7 +112,11 @@ impl Queue {
         if let Place::InFlight { until: before, .. } = message.place {
             self.hidden.remove(&(before, seq, slot));
         }
-        message.place = Place::InFlight { since: now, until };
+        message.place = Place::InFlight {
+            since: now,
+            until,
+            changed: false,
+        };
         self.hidden.insert((until, seq, slot));
         self.hand_out(now, slot)
     }

@@ -4,11 +4,13 @@
 //! calls is caught up with in the order in which it would have happened, so a queue that was
 //! not looked at for an hour is in the same state as one that was.
 
+mod attempts;
 mod attribute;
 mod attributes;
 mod deduplication;
 mod duplicate;
 mod groups;
+mod moves;
 mod name;
 mod poll;
 mod ready;
@@ -19,9 +21,11 @@ mod send;
 mod settle;
 mod slab;
 mod state;
+mod tags;
 
 pub use self::attribute::QueueAttribute;
 pub(crate) use self::attributes::QueueAttributes;
+pub(crate) use self::moves::{MoveStatus, MoveTask};
 pub use self::name::QueueName;
 pub(crate) use self::poll::Ticket;
 pub use self::receipt::ReceiptHandle;
@@ -29,6 +33,7 @@ pub(crate) use self::receive::{Delivery, Received, Take};
 pub(crate) use self::send::Sent;
 pub(crate) use self::settle::visibility;
 pub(crate) use self::state::{Moved, Queue};
+pub(crate) use self::tags::Tags;
 
 #[cfg(test)]
 mod tests;

@@ -7,17 +7,19 @@ use tokio::sync::oneshot;
 use super::poll::{Poll, Ticket};
 use super::receipt::{Receipt, ReceiptHandle};
 use super::slab::{Place, Slot};
-use super::state::{Moved, Queue};
+use super::state::{Moved, Queue, Why};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Millis;
 use crate::message::Content;
 
 /// What a receive wants.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Take {
     pub(crate) max: usize,
     /// For how long the messages are invisible; `None` is what the queue says at that moment.
     pub(crate) visibility: Option<Millis>,
+    /// Names the receive, so that it can be repeated.
+    pub(crate) attempt: Option<Arc<str>>,
 }
 
 /// A message handed out.
@@ -48,7 +50,8 @@ impl Queue {
     ///
     /// # Errors
     /// `OverLimit` for a receive that does not wait, on a standard queue with too many
-    /// messages in flight; one that waits gets nothing, silently.
+    /// messages in flight; one that waits gets nothing, silently. `InvalidParameterValue` for an
+    /// attempt id on a standard queue.
     pub(crate) fn receive(
         &mut self,
         now: Millis,
@@ -61,7 +64,10 @@ impl Queue {
                 "The maximum number of in flight messages is reached.",
             ));
         }
-        let deliveries = self.take(now, take);
+        if let Some(deliveries) = self.repeat(now, &take)? {
+            return Ok(Received::Now(deliveries));
+        }
+        let deliveries = self.take(now, &take);
         if wait == 0 || !deliveries.is_empty() {
             return Ok(Received::Now(deliveries));
         }
@@ -87,10 +93,10 @@ impl Queue {
             let Some(ticket) = self.polls.next(at) else {
                 return;
             };
-            let Some(take) = self.polls.get(ticket).map(|poll| poll.take) else {
+            let Some(take) = self.polls.get(ticket).map(|poll| poll.take.clone()) else {
                 return;
             };
-            let deliveries = self.take(at, take);
+            let deliveries = self.take(at, &take);
             if deliveries.is_empty() {
                 continue;
             }
@@ -101,7 +107,7 @@ impl Queue {
         }
     }
 
-    fn take(&mut self, now: Millis, take: Take) -> Vec<Delivery> {
+    fn take(&mut self, now: Millis, take: &Take) -> Vec<Delivery> {
         if self.ready.is_empty() {
             return Vec::new();
         }
@@ -112,27 +118,52 @@ impl Queue {
                 .visibility
                 .unwrap_or(self.attributes.visibility_timeout);
         while deliveries.len() < take.max && self.in_flight < self.in_flight_max {
-            let Some(slot) = self.ready.take(&mut group) else {
+            let Some(slot) = self.take_off(now, until, &mut group) else {
                 break;
             };
-            let message = self.messages.get_mut(slot);
-            message.place = Place::InFlight { since: now, until };
-            self.hidden.insert((until, message.seq, slot));
-            self.in_flight += 1;
             if self.is_dead(slot) {
                 self.give_up(slot);
             } else {
                 deliveries.push(self.hand_out(now, slot));
             }
         }
+        if let Some(id) = &take.attempt {
+            self.remember_attempt(now, id, &deliveries);
+        }
         deliveries
     }
 
+    /// Takes the next message out of the line; it is in flight from here on.
+    pub(super) fn take_off(
+        &mut self,
+        now: Millis,
+        until: Millis,
+        group: &mut Option<Arc<str>>,
+    ) -> Option<Slot> {
+        let slot = self.ready.take(group)?;
+        let message = self.messages.get_mut(slot);
+        message.place = Place::InFlight {
+            since: now,
+            until,
+            changed: false,
+        };
+        self.hidden.insert((until, message.seq, slot));
+        self.in_flight += 1;
+        Some(slot)
+    }
+
     pub(super) fn hand_out(&mut self, now: Millis, slot: Slot) -> Delivery {
-        let key = self.key;
         let message = self.messages.get_mut(slot);
         message.receives += 1;
-        let first_received = *message.first_received.get_or_insert(now);
+        message.first_received.get_or_insert(now);
+        self.delivery(now, slot)
+    }
+
+    /// Describes the latest receive of a message.
+    pub(super) fn delivery(&mut self, now: Millis, slot: Slot) -> Delivery {
+        let key = self.key;
+        let message = self.messages.get_mut(slot);
+        let first_received = message.first_received.unwrap_or(now);
         let receipt = Receipt {
             seq: message.seq,
             slot,
@@ -166,6 +197,10 @@ impl Queue {
         extras.received_before += message.receives;
         extras.first_received = message.first_received;
         extras.moved_from = Some(Arc::clone(&self.arn));
-        self.moved.push(Moved { target, content });
+        self.moved.push_back(Moved {
+            target,
+            content,
+            why: Why::Dead,
+        });
     }
 }

@@ -8,7 +8,7 @@ use uuid::Builder;
 use super::attributes::DeduplicationScope;
 use super::deduplication::{DeduplicationKey, Remembered};
 use super::slab::{Message, Place};
-use super::state::Queue;
+use super::state::{Queue, Why};
 use crate::error::Error;
 use crate::limits::{DELAY_SECS_MAX, Millis, SECOND};
 use crate::message::{Content, Draft, Extras, Md5, MessageId};
@@ -35,7 +35,7 @@ impl Queue {
         let delay = self.delay_of(&draft)?;
         let deduplication = self.check_ids(&draft)?;
         let mut sent = Sent {
-            id: MessageId(Builder::from_random_bytes(self.rng.random()).into_uuid()),
+            id: self.new_id(),
             body_md5: draft.body_md5,
             attributes_md5: draft.attributes.as_ref().map(|(_, digest)| *digest),
             system_md5: draft.system_md5,
@@ -83,11 +83,24 @@ impl Queue {
         Ok(sent)
     }
 
+    /// Returns an id for a message.
+    pub(super) fn new_id(&mut self) -> MessageId {
+        MessageId(Builder::from_random_bytes(self.rng.random()).into_uuid())
+    }
+
+    /// Takes in a message that comes from another queue.
+    pub(crate) fn take_in(&mut self, now: Millis, content: Content, why: Why) {
+        match why {
+            Why::Dead => self.bury(now, content),
+            Why::Task => self.welcome(now, content),
+        }
+    }
+
     /// Takes in a message whose receives are used up elsewhere.
     ///
     /// It keeps its id. Its age goes on in a standard queue; in a FIFO queue it starts anew, and
     /// the message id takes the place of the deduplication id.
-    pub(crate) fn take_in(&mut self, now: Millis, mut content: Content) {
+    fn bury(&mut self, now: Millis, mut content: Content) {
         if self.is_fifo() {
             let id: Arc<str> = content.id.to_string().into();
             let key = self.deduplication_key(&content.group, Arc::clone(&id));
@@ -105,6 +118,30 @@ impl Queue {
             content.extras_mut().sequence = Some(sequence);
         }
         self.insert(now, content, now);
+    }
+
+    /// Takes in a message that a move task brings: one sent just now, in every respect.
+    ///
+    /// On a FIFO queue that includes the deduplication, by the id it had where it comes from.
+    fn welcome(&mut self, now: Millis, mut content: Content) {
+        content.sent = now;
+        if self.is_fifo() {
+            let id = content.extras().deduplication.clone();
+            let id = id.unwrap_or_else(|| content.id.to_string().into());
+            let key = self.deduplication_key(&content.group, Arc::clone(&id));
+            if self.deduplication.find(&key).is_some() {
+                return;
+            }
+            let sequence = self.sequence();
+            let sent = Remembered {
+                id: content.id,
+                sequence,
+            };
+            self.deduplication.remember(now, key, sent);
+            content.extras_mut().deduplication = Some(id);
+            content.extras_mut().sequence = Some(sequence);
+        }
+        self.insert(now, content, now + self.attributes.delay);
     }
 
     fn insert(&mut self, now: Millis, content: Content, until: Millis) {

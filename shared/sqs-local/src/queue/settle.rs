@@ -56,7 +56,7 @@ impl Queue {
         };
         let (since, until) = match message {
             Message {
-                place: Place::InFlight { since, until },
+                place: Place::InFlight { since, until, .. },
                 receives,
                 ..
             } if *receives == receipt.receive => (*since, *until),
@@ -75,7 +75,11 @@ impl Queue {
             self.reveal(receipt.slot);
         } else {
             let until = now + visibility;
-            self.messages.get_mut(receipt.slot).place = Place::InFlight { since, until };
+            self.messages.get_mut(receipt.slot).place = Place::InFlight {
+                since,
+                until,
+                changed: true,
+            };
             self.hidden.insert((until, receipt.seq, receipt.slot));
         }
         Ok(())
@@ -89,7 +93,7 @@ fn not_in_flight(handle: &str) -> Error {
     )
 }
 
-fn visibility_max() -> Millis {
+pub(super) fn visibility_max() -> Millis {
     Millis::try_from(VISIBILITY_SECS_MAX).unwrap_or(0) * SECOND
 }
 

@@ -19,7 +19,12 @@ pub(crate) enum Place {
     /// It waits out its delay.
     Delayed { until: Millis },
     /// It was received and is invisible.
-    InFlight { since: Millis, until: Millis },
+    InFlight {
+        since: Millis,
+        until: Millis,
+        /// Whether somebody changed its visibility since it was received.
+        changed: bool,
+    },
 }
 
 /// A message and where it stands.

@@ -1,27 +1,40 @@
 //! The queue itself, and what time does to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::attempts::Attempts;
 use super::deduplication::Deduplication;
 use super::duplicate::Deleted;
+use super::moves::Moves;
 use super::poll::{Polls, Ticket};
 use super::ready::Ready;
 use super::receipt::ReceiptKey;
 use super::slab::{Message, Place, Slab, Slot};
+use super::tags::Tags;
 use super::{QueueAttribute, QueueAttributes};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Millis, PURGE_INTERVAL_MS, SECOND};
 use crate::message::Content;
 
-/// A message on its way to the dead-letter queue of its queue.
+/// A message on its way to another queue.
 #[derive(Debug)]
 pub(crate) struct Moved {
     pub(crate) target: String,
     pub(crate) content: Content,
+    pub(crate) why: Why,
+}
+
+/// Why a message moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its receives are used up, and it goes to the dead-letter queue.
+    Dead,
+    /// A move task takes it out of a dead-letter queue.
+    Task,
 }
 
 /// One queue: its messages, ordered by what can happen to them next.
@@ -33,6 +46,7 @@ pub(crate) struct Moved {
 pub(crate) struct Queue {
     pub(crate) arn: Arc<str>,
     pub(crate) attributes: QueueAttributes,
+    pub(crate) tags: Tags,
     pub(super) key: ReceiptKey,
     pub(super) messages: Slab,
     pub(super) ready: Ready,
@@ -45,11 +59,13 @@ pub(crate) struct Queue {
     pub(super) delayed: usize,
     pub(super) seq_next: u64,
     pub(super) deduplication: Deduplication,
+    pub(super) attempts: Attempts,
     pub(super) polls: Polls,
     pub(super) deleted: Deleted,
+    pub(super) moves: Moves,
     /// Whether there is a dead-letter queue to move to; without one SQS keeps delivering.
     pub(super) has_dead_letter_queue: bool,
-    pub(super) moved: Vec<Moved>,
+    pub(super) moved: VecDeque<Moved>,
     pub(super) rng: StdRng,
     created: Millis,
     modified: Millis,
@@ -61,6 +77,7 @@ impl Queue {
         now: Millis,
         arn: Arc<str>,
         attributes: QueueAttributes,
+        tags: Tags,
         in_flight_max: usize,
         seed: u64,
     ) -> Self {
@@ -71,6 +88,7 @@ impl Queue {
             messages: Slab::default(),
             ready: Ready::new(attributes.fifo.is_some()),
             attributes,
+            tags,
             hidden: BTreeSet::new(),
             ages: BTreeSet::new(),
             in_flight: 0,
@@ -78,10 +96,12 @@ impl Queue {
             delayed: 0,
             seq_next: 0,
             deduplication: Deduplication::default(),
+            attempts: Attempts::default(),
             polls: Polls::default(),
             deleted: Deleted::default(),
+            moves: Moves::default(),
             has_dead_letter_queue: false,
-            moved: Vec::new(),
+            moved: VecDeque::new(),
             rng,
             created: now,
             modified: now,
@@ -110,6 +130,7 @@ impl Queue {
         }
         self.expire(now);
         self.deduplication.advance(now);
+        self.attempts.advance(now);
     }
 
     /// Returns when the next message becomes visible.
@@ -137,8 +158,8 @@ impl Queue {
         self.polls = Polls::default();
     }
 
-    /// Hands over the messages that have to move to the dead-letter queue.
-    pub(crate) fn take_moved(&mut self) -> Vec<Moved> {
+    /// Hands over the messages that have to move to other queues, in their order.
+    pub(crate) fn take_moved(&mut self) -> VecDeque<Moved> {
         std::mem::take(&mut self.moved)
     }
 
@@ -262,12 +283,16 @@ impl Queue {
         }
     }
 
+    /// Returns how many messages are neither in flight nor delayed.
+    pub(super) fn visible(&self) -> usize {
+        self.messages.len() - self.in_flight - self.delayed
+    }
+
     /// Returns the value of an attribute, if the queue has it.
     pub(crate) fn attribute(&self, attribute: QueueAttribute) -> Option<String> {
         use QueueAttribute as A;
-        let visible = self.messages.len() - self.in_flight - self.delayed;
         match attribute {
-            A::ApproximateNumberOfMessages => Some(visible.to_string()),
+            A::ApproximateNumberOfMessages => Some(self.visible().to_string()),
             A::ApproximateNumberOfMessagesNotVisible => Some(self.in_flight.to_string()),
             A::ApproximateNumberOfMessagesDelayed => Some(self.delayed.to_string()),
             A::CreatedTimestamp => Some((self.created / SECOND).to_string()),

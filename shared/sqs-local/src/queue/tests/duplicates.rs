@@ -7,8 +7,9 @@ impl Stage {
         let take = Take {
             max: 1,
             visibility: None,
+            attempt: None,
         };
-        let delivery = self.queue.duplicate(self.now, take);
+        let delivery = self.queue.duplicate(self.now, &take);
         self.check();
         let delivery = delivery?;
         Some((

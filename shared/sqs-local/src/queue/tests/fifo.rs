@@ -188,11 +188,11 @@ fn a_dead_head_makes_way_and_starts_anew_elsewhere() {
     stage.wait(30);
     stage.send_to("a", "a2");
     assert_eq!(stage.bodies(1), ["a2"]);
-    let moved = stage.queue.take_moved().remove(0);
+    let moved = stage.queue.take_moved().remove(0).unwrap();
 
     let mut dead = Stage::fifo(&[]);
     dead.now = stage.now;
-    dead.queue.take_in(dead.now, moved.content);
+    dead.queue.take_in(dead.now, moved.content, moved.why);
     let delivery = dead.deliveries(1, None).remove(0);
     let id = sent.id.to_string();
     assert_eq!(

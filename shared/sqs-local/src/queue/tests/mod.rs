@@ -1,7 +1,9 @@
 //! Tests of the state machine; time is whatever they say.
 
+mod attempts;
 mod duplicates;
 mod fifo;
+mod moves;
 mod polls;
 mod properties;
 mod standard;
@@ -37,7 +39,14 @@ impl Stage {
         let name = QueueName::parse(name).unwrap();
         let attributes = QueueAttributes::new(&name, &map(attributes)).unwrap();
         let now = 1_000_000;
-        let mut queue = Queue::new(now, format!("arn:{name}").into(), attributes, 100, 7);
+        let mut queue = Queue::new(
+            now,
+            format!("arn:{name}").into(),
+            attributes,
+            Tags::default(),
+            100,
+            7,
+        );
         queue.set_dead_letter_queue(true);
         Self { queue, now }
     }
@@ -94,7 +103,15 @@ impl Stage {
 
     fn deliveries(&mut self, max: usize, visibility_secs: Option<u64>) -> Vec<Delivery> {
         let visibility = visibility_secs.map(|secs| secs * SECOND);
-        match self.queue.receive(self.now, Take { max, visibility }, 0) {
+        self.take(Take {
+            max,
+            visibility,
+            attempt: None,
+        })
+    }
+
+    fn take(&mut self, take: Take) -> Vec<Delivery> {
+        match self.queue.receive(self.now, take, 0) {
             Ok(Received::Now(deliveries)) => {
                 self.check();
                 deliveries

@@ -8,6 +8,7 @@ fn poll(stage: &mut Stage, max: usize, secs: u64) -> oneshot::Receiver<Vec<Deliv
     let take = Take {
         max,
         visibility: None,
+        attempt: None,
     };
     match stage.queue.receive(stage.now, take, secs * SECOND) {
         Ok(Received::Waiting { answer, .. }) => answer,
@@ -87,6 +88,7 @@ fn a_wait_that_is_over_takes_nothing() {
         Take {
             max: 0,
             visibility: None,
+            attempt: None,
         },
         1,
     ) {

@@ -109,6 +109,7 @@ impl World {
                 let take = Take {
                     max: 1,
                     visibility: Some(5 * SECOND),
+                    attempt: None,
                 };
                 let received = self
                     .stage

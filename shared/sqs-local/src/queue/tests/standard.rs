@@ -191,9 +191,10 @@ fn too_many_in_flight_is_an_error_for_a_short_poll_and_silence_for_a_long_one() 
     let take = Take {
         max: 1,
         visibility: None,
+        attempt: None,
     };
     assert_eq!(
-        kind(stage.queue.receive(stage.now, take, 0)),
+        kind(stage.queue.receive(stage.now, take.clone(), 0)),
         ErrorKind::OverLimit
     );
     let Ok(Received::Waiting { mut answer, .. }) = stage.queue.receive(stage.now, take, 5_000)
@@ -224,13 +225,13 @@ fn a_message_moves_at_the_receive_after_the_last_one_allowed() {
     }
     assert_eq!(stage.counts(), [1, 0, 0]);
     assert!(stage.receive(1).is_empty());
-    let moved = stage.queue.take_moved().remove(0);
+    let moved = stage.queue.take_moved().remove(0).unwrap();
     assert_eq!((moved.target.as_str(), moved.content.id), ("dead", sent.id));
     assert_eq!(moved.content.sent, at, "its age goes on");
 
     let mut dead = Stage::standard(&[]);
     dead.now = stage.now;
-    dead.queue.take_in(dead.now, moved.content);
+    dead.queue.take_in(dead.now, moved.content, moved.why);
     let delivery = dead.deliveries(1, None).remove(0);
     assert_eq!(delivery.receive_count, 3, "receives of all queues");
     assert_eq!(delivery.first_received, at);
