@@ -51,6 +51,11 @@ impl QueueErrorKind {
         }
     }
 
+    /// Tells whether the call may have done what it was asked, although nobody said so.
+    pub fn leaves_effect_unknown(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Server)
+    }
+
     /// Classifies an error code of the SQS API.
     ///
     /// Source: SQS API reference, "Common Errors" and the errors of each action.

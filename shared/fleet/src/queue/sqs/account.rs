@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -91,6 +92,7 @@ impl Sqs {
             client: self.client(options),
             url: url.to_owned(),
             metrics: self.metrics.clone(),
+            attempts: Arc::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +8,9 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, QueueAttributeName,
 };
+use tokio::time::Instant;
 
+use super::attempts::{Attempt, Attempts};
 use super::call::{finish, in_order, refused};
 use super::convert::{incoming, outgoing, system_attributes};
 use crate::message::{Message, MessageId, Outgoing, Receipt};
@@ -20,6 +23,7 @@ pub struct SqsQueue {
     pub(super) client: Client,
     pub(super) url: String,
     pub(super) metrics: SqsMetrics,
+    pub(super) attempts: Arc<Attempts>,
 }
 
 #[async_trait]
@@ -33,6 +37,10 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Message>, QueueError> {
+        let now = Instant::now();
+        let attempt = self
+            .is_fifo()
+            .then(|| self.attempts.begin(max, now, now + wait));
         let call = self
             .client
             .receive_message()
@@ -40,10 +48,14 @@ impl Queue for SqsQueue {
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX))
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
             .message_attribute_names("All")
+            .set_receive_request_attempt_id(attempt.as_ref().map(|attempt| attempt.id().to_owned()))
             .set_message_system_attribute_names(Some(system_attributes()));
-        let answer = finish(&self.metrics, "ReceiveMessage", call.send()).await?;
-        let messages = answer.messages.unwrap_or_default();
-        Ok(messages.into_iter().map(incoming).collect())
+        let answer = finish(&self.metrics, "ReceiveMessage", call.send()).await;
+        let answer = answer.map(|answer| answer.messages.unwrap_or_default());
+        if let Some(attempt) = attempt {
+            self.end_attempt(attempt, &answer);
+        }
+        Ok(answer?.into_iter().map(incoming).collect())
     }
 
     async fn send(&self, messages: &[Outgoing]) -> Result<Entries<MessageId>, QueueError> {
@@ -127,6 +139,17 @@ impl Queue for SqsQueue {
             .map(|(name, value)| (name.as_str().to_owned(), value))
             .collect();
         Ok(QueueAttributes::from_map(&map))
+    }
+}
+
+impl SqsQueue {
+    fn end_attempt<M>(&self, attempt: Attempt, answer: &Result<Vec<M>, QueueError>) {
+        match answer {
+            Ok(messages) => self.attempts.answered(attempt, messages.is_empty()),
+            Err(error) if error.kind.leaves_effect_unknown() => self.attempts.lost(attempt),
+            // It was refused, so nothing was handed out; what it should have repeated is still lost.
+            Err(_) => self.attempts.refused(attempt),
+        }
     }
 }
 

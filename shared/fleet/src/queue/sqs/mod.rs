@@ -6,6 +6,9 @@ mod call;
 /// The SDK's types and ours.
 mod convert;
 
+/// Receives whose answer was lost.
+mod attempts;
+
 /// One queue.
 mod handle;
 
