@@ -25,14 +25,14 @@ mod tags;
 
 pub use self::attribute::QueueAttribute;
 pub(crate) use self::attributes::QueueAttributes;
-pub(crate) use self::moves::{MoveStatus, MoveTask};
+pub(crate) use self::moves::{MoveStatus, MoveTask, Moved};
 pub use self::name::QueueName;
 pub(crate) use self::poll::Ticket;
 pub use self::receipt::ReceiptHandle;
 pub(crate) use self::receive::{Delivery, Received, Take};
 pub(crate) use self::send::Sent;
 pub(crate) use self::settle::visibility;
-pub(crate) use self::state::{Moved, Queue};
+pub(crate) use self::state::Queue;
 pub(crate) use self::tags::Tags;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Move tasks: messages of a dead-letter queue that go back, or elsewhere.
+//! Messages that move between queues, and the tasks that take them out of dead-letter queues.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,9 +7,27 @@ use rand::RngExt as _;
 use uuid::{Builder, Uuid};
 
 use super::slab::Slot;
-use super::state::{Moved, Queue, Why};
+use super::state::Queue;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MOVE_TASKS_MAX, MOVES_PER_SECOND_MAX, Millis, SECOND};
+use crate::message::Content;
+
+/// A message on its way to another queue.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) target: String,
+    pub(crate) content: Content,
+    pub(crate) why: Why,
+}
+
+/// Why a message moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its receives are used up, and it goes to the dead-letter queue.
+    Dead,
+    /// A move task takes it out of a dead-letter queue.
+    Task,
+}
 
 /// Why a task fails whose next message was sent straight to the dead-letter queue.
 const NO_SOURCE: &str = "CouldNotDetermineMessageSource";

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::moves::{Moved, Why};
 use super::poll::{Poll, Ticket};
 use super::receipt::{Receipt, ReceiptHandle};
 use super::slab::{Place, Slot};
-use super::state::{Moved, Queue, Why};
+use super::state::Queue;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Millis;
 use crate::message::Content;

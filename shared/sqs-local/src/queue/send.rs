@@ -7,8 +7,9 @@ use uuid::Builder;
 
 use super::attributes::DeduplicationScope;
 use super::deduplication::{DeduplicationKey, Remembered};
+use super::moves::Why;
 use super::slab::{Message, Place};
-use super::state::{Queue, Why};
+use super::state::Queue;
 use crate::error::Error;
 use crate::limits::{DELAY_SECS_MAX, Millis, SECOND};
 use crate::message::{Content, Draft, Extras, Md5, MessageId};

@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::attempts::Attempts;
 use super::deduplication::Deduplication;
 use super::duplicate::Deleted;
-use super::moves::Moves;
+use super::moves::{Moved, Moves};
 use super::poll::{Polls, Ticket};
 use super::ready::Ready;
 use super::receipt::ReceiptKey;
@@ -18,24 +18,6 @@ use super::tags::Tags;
 use super::{QueueAttribute, QueueAttributes};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Millis, PURGE_INTERVAL_MS, SECOND};
-use crate::message::Content;
-
-/// A message on its way to another queue.
-#[derive(Debug)]
-pub(crate) struct Moved {
-    pub(crate) target: String,
-    pub(crate) content: Content,
-    pub(crate) why: Why,
-}
-
-/// Why a message moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// Its receives are used up, and it goes to the dead-letter queue.
-    Dead,
-    /// A move task takes it out of a dead-letter queue.
-    Task,
-}
 
 /// One queue: its messages, ordered by what can happen to them next.
 ///

@@ -1,7 +1,7 @@
 //! Move tasks.
 
 use super::*;
-use crate::queue::state::Why;
+use crate::queue::moves::Why;
 
 impl Stage {
     /// Takes the steps that are due and returns the bodies that leave with where they go.
