@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet::consume::{Limits, Parts, Queues, Valve, Worker};
+use fleet::consume::{Limits, Parts, Quarantine, Queues, Valve, Worker};
 use fleet::queue::Queue;
 use fleet::relay::Relay;
 use fleet::service::aside::Aside;
@@ -105,6 +105,7 @@ impl Stage {
                 health: health.clone(),
                 jitter: Jitter::seeded(2),
                 valve: Valve::default(),
+                quarantine: Quarantine::default(),
             },
         );
         let stop = async {

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fleet::consume::{Limits, Parts, Progress, Queues, Valve, Worker};
+use fleet::consume::{Limits, Parts, Progress, Quarantine, Queues, Valve, Worker};
 use fleet::message::{Failure, Message, Outgoing};
 use fleet::queue::{ClientOptions, Queue, QueueAttributes, Sqs as Account};
 use fleet::service::admin::AdminServer;
@@ -166,6 +166,7 @@ impl Scene {
             health: self.health.clone(),
             jitter: Jitter::from_entropy(),
             valve: Valve::default(),
+            quarantine: Quarantine::default(),
         };
         let worker = Worker::new(consumer, parts);
         let progress = worker.progress();

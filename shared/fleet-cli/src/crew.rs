@@ -122,6 +122,7 @@ async fn recruit(
         health: host.health.clone(),
         jitter: host.jitter.clone(),
         valve: Valve::default(),
+        quarantine: host.quarantine.clone(),
     };
     Ok(Some(Worker::new(consumer, parts)))
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use fleet::consume::Quarantine;
 use fleet::service::admin::AdminServer;
 use fleet::service::aside::Aside;
 use fleet::service::config::{Problem, ServiceConfig};
@@ -22,6 +23,8 @@ pub(crate) struct Host {
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
     pub(crate) jitter: Jitter,
+    /// Where messages run alone that a process did not survive.
+    pub(crate) quarantine: Quarantine,
     pub(crate) admin_addr: std::net::SocketAddr,
     recorder: Recorder,
     /// Runs heartbeats, probes and signals, where no handler can block them.
@@ -45,6 +48,7 @@ impl Host {
             health,
             shutdown,
             jitter: Jitter::from_entropy(),
+            quarantine: Quarantine::default(),
             admin_addr,
             recorder,
             aside,

@@ -46,9 +46,9 @@ impl Station {
         let before = message.failure.as_deref();
         let key = seen.key.as_ref().or(before.map(|failure| &failure.key));
         let attempts = match class {
-            FailureClass::Permanent | FailureClass::AttemptsExhausted => {
-                seen.attempt(self.limits.attempts_max)
-            }
+            FailureClass::Permanent
+            | FailureClass::AttemptsExhausted
+            | FailureClass::CrashSuspect => seen.attempt(self.limits.attempts_max),
             // No handler ran.
             FailureClass::Undecodable | FailureClass::UnknownType => seen.history.charged,
         };

@@ -189,7 +189,7 @@ impl Station {
         seen: &mut Seen,
     ) -> Result<(), Ending> {
         if seen.is_used_up(self.limits.attempts_max) {
-            return Err(used_up(&seen.history));
+            return Err(used_up());
         }
         if !seen.is_suspect(message) {
             return Ok(());
@@ -237,13 +237,9 @@ impl Station {
 }
 
 /// The end of a message whose attempts were used up before.
-fn used_up(history: &History) -> Ending {
-    let reason = match history.crashes {
-        0 => "all attempts were used up before",
-        _ => "the process did not survive its handler",
-    };
+fn used_up() -> Ending {
     let outcome = Outcome::Failed {
-        reason: reason.into(),
+        reason: "all attempts were used up before".into(),
         after: None,
     };
     outcome.into()

@@ -103,5 +103,6 @@ pub use progress::{Progress, Snapshot};
 pub use router::Consumer;
 pub use settlement::{Facts, Settlement, decide};
 pub use station::Limits;
+pub use suspects::Quarantine;
 pub use valve::Valve;
 pub use worker::{Parts, Queues, Worker};

@@ -58,6 +58,7 @@ impl Station {
         };
         let facts = Facts {
             charged: seen.history.charged,
+            crashes: seen.history.crashes,
             attempts_max: self.limits.attempts_max,
             receives: message.receive_count,
             held_for: received.elapsed(),

@@ -67,6 +67,8 @@ pub enum Settlement {
 pub struct Facts {
     /// Attempts charged to the message before this one.
     pub charged: u32,
+    /// How many of them no process survived.
+    pub crashes: u32,
     /// How many attempts it has.
     pub attempts_max: u32,
     /// How often SQS has handed it out.
@@ -124,8 +126,17 @@ fn retry_or_give_up(
 ) -> Settlement {
     let attempt = facts.charged.saturating_add(1);
     if attempt >= facts.attempts_max {
+        // Used up before its handler ran: the last attempt left nobody to say so.
+        let has_crashed = facts.crashes > 0 && facts.charged >= facts.attempts_max;
+        let (class, reason) = match has_crashed {
+            true => (
+                FailureClass::CrashSuspect,
+                "the process did not survive its handler",
+            ),
+            false => (FailureClass::AttemptsExhausted, reason),
+        };
         return Settlement::DeadLetter {
-            class: FailureClass::AttemptsExhausted,
+            class,
             reason: reason.to_owned(),
             detail: None,
         };
@@ -178,6 +189,7 @@ mod tests {
     fn facts(charged: u32) -> Facts {
         Facts {
             charged,
+            crashes: 0,
             attempts_max: 5,
             receives: charged + 1,
             held_for: Duration::ZERO,
@@ -221,6 +233,24 @@ mod tests {
                 }
             ));
         }
+    }
+
+    #[test]
+    fn who_is_used_up_by_a_crash_is_said_to_be_a_suspect_and_nobody_else() {
+        let class = |charged, crashes| {
+            let facts = Facts {
+                crashes,
+                ..facts(charged)
+            };
+            match decide(&failed(), &facts, &Jitter::seeded(1)) {
+                Settlement::DeadLetter { class, .. } => class,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(class(5, 1), FailureClass::CrashSuspect);
+        assert_eq!(class(5, 0), FailureClass::AttemptsExhausted);
+        // The handler itself has failed at last.
+        assert_eq!(class(4, 3), FailureClass::AttemptsExhausted);
     }
 
     #[test]

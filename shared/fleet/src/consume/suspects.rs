@@ -5,14 +5,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Of the permits, the part that suspects may hold while they wait for their turn.
 const WAITING_SHARE: usize = 4;
 
-/// Lets messages that may have taken a process along run one at a time.
+/// Lets one message run at a time of those that a process did not survive.
 ///
-/// When a process dies, every message that it was working on is charged, the innocent ones too.
-/// Alone, only the culprit is charged again. Those that wait must not keep the others from
-/// working, so there are few.
+/// When a process dies, every message that it was working on is charged, the
+/// innocent ones too. Alone, only the culprit is charged again. All consumers
+/// of a process share one: they die together.
+#[derive(Clone, Debug)]
+pub struct Quarantine(Arc<Semaphore>);
+
+/// The suspects of one consumer that wait for their turn: few, so that the others can work.
 #[derive(Debug)]
 pub(super) struct Suspects {
-    alone: Arc<Semaphore>,
+    quarantine: Quarantine,
     waiting: Semaphore,
 }
 
@@ -22,11 +26,18 @@ pub(super) struct Turn {
     _alone: OwnedSemaphorePermit,
 }
 
+impl Default for Quarantine {
+    /// Makes an empty one.
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
 impl Suspects {
     /// Makes the queue of a consumer with so many permits.
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub(super) fn new(quarantine: Quarantine, concurrency: usize) -> Self {
         Self {
-            alone: Arc::new(Semaphore::new(1)),
+            quarantine,
             waiting: Semaphore::new((concurrency / WAITING_SHARE).max(1)),
         }
     }
@@ -38,7 +49,7 @@ impl Suspects {
     /// Dropping the future gives up the place.
     pub(super) async fn turn(&self) -> Option<Turn> {
         let _place = self.waiting.try_acquire().ok()?;
-        let alone = Arc::clone(&self.alone).acquire_owned().await;
+        let alone = Arc::clone(&self.quarantine.0).acquire_owned().await;
         Some(Turn {
             _alone: alone.expect("the semaphore is never closed"),
         })

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::receiver::Receiver;
 use super::router::Consumer;
 use super::station::{Limits, Station};
-use super::suspects::Suspects;
+use super::suspects::{Quarantine, Suspects};
 use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::health::Health;
@@ -60,6 +60,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Where it shows that it lives.
     pub health: Health,
+    /// Where messages run alone that a process did not survive; one for all consumers.
+    pub quarantine: Quarantine,
     /// Where its randomness comes from.
     pub jitter: Jitter,
     /// The operators' pause.
@@ -138,7 +140,7 @@ impl Worker {
         let acks = loops.acknowledge(&acknowledging, acknowledger, &work_is_over);
 
         let pool = Pool::new(self.parts.limits.concurrency);
-        let suspects = Suspects::new(self.parts.limits.concurrency);
+        let suspects = Suspects::new(self.parts.quarantine, self.parts.limits.concurrency);
         let station = Arc::new(Station {
             limits: self.parts.limits,
             clock: self.clock,

@@ -75,6 +75,8 @@ pub enum FailureClass {
     Undecodable,
     /// No handler learnt its type within the grace.
     UnknownType,
+    /// Its handler was started as often as it has attempts, and no process survived the last.
+    CrashSuspect,
 }
 
 /// An attribute that gave its slot to the failure.
@@ -90,11 +92,12 @@ pub struct Displaced {
 
 impl FailureClass {
     /// All classes, for counters that start at 0.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Permanent,
         Self::AttemptsExhausted,
         Self::Undecodable,
         Self::UnknownType,
+        Self::CrashSuspect,
     ];
 
     /// Returns the name that metrics, tables and the attribute use.
@@ -104,6 +107,7 @@ impl FailureClass {
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
+            Self::CrashSuspect => "crash_suspect",
         }
     }
 }

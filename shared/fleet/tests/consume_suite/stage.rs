@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fleet::consume::{Clock, Limits, Parts, Progress, Queues, Valve, Worker};
+use fleet::consume::{Clock, Limits, Parts, Progress, Quarantine, Queues, Valve, Worker};
 use fleet::message::{Attributes, EventKey, Failure, Message, NewEvent, Outgoing};
 use fleet::queue::{Queue, QueueAttributes};
 use fleet::service::config::LogSuccess;
@@ -160,6 +160,7 @@ impl Stage {
             health: self.health.clone(),
             jitter: Jitter::seeded(7),
             valve: self.valve.clone(),
+            quarantine: Quarantine::default(),
         };
         let worker =
             Worker::new(add(Consumer::new("jobs")), parts).with_clock(Clock::following_runtime());

@@ -78,7 +78,7 @@ async fn what_no_process_survives_is_dead_lettered_with_its_history_and_not_run_
     }
     let play = stage.start();
     let (_, failure) = stage.dead_letter().await;
-    assert_eq!(failure.class, FailureClass::AttemptsExhausted);
+    assert_eq!(failure.class, FailureClass::CrashSuspect);
     assert_eq!(failure.reason, "the process did not survive its handler");
     assert_eq!((failure.attempts, failure.receives), (5, 7));
     let history: Vec<_> = failure.history.iter().map(|past| past.receive).collect();

@@ -29,11 +29,12 @@ pub const OUTCOMES: [&str; 11] = [
 pub const ACK_RESULTS: [&str; 4] = ["requested", "confirmed", "failed", "unconfirmed"];
 
 /// Why a message is copied to the dead-letter queue.
-pub const DEAD_LETTER_REASONS: [&str; 4] = [
+pub const DEAD_LETTER_REASONS: [&str; 5] = [
     "permanent",
     "attempts_exhausted",
     "undecodable",
     "unknown_type",
+    "crash_suspect",
 ];
 
 /// What a heartbeat may bring: more time, or a failure that is retried while
