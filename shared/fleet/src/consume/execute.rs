@@ -202,6 +202,8 @@ impl Station {
             lease.confirm().await.map_err(|_lost| Outcome::LeaseLost)?;
             let started = AttemptOutcome::Started;
             let row = self.attempt(message, Some(key), started, "handler started");
+            // Before the answer, which may get lost when the row does not.
+            seen.started_on_record = true;
             let written = self.store.record_attempts(&[row]).await;
             written.map_err(runtime_error)?;
             Ok(turn)

@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub(super) trace_parent: Option<String>,
     /// What the store knew of it; of a first receive nothing was asked.
     pub(super) history: History,
+    /// Whether the ledger may say that its handler started.
+    pub(super) started_on_record: bool,
     /// Its turn, if it must run alone.
     pub(super) turn: Option<Turn>,
 }
@@ -29,6 +31,7 @@ impl Seen {
             event_type: None,
             trace_parent: None,
             history: History::default(),
+            started_on_record: false,
             turn: None,
         }
     }

@@ -180,7 +180,7 @@ impl Station {
         let Spell { message, seen, .. } = spell;
         let (kind, reason) = ledger_entry(outcome)
             // It said that it started, and must not be taken for dead.
-            .or_else(|| seen.is_suspect(message).then(finished))?;
+            .or_else(|| seen.started_on_record.then(finished))?;
         if seen.is_used_up(self.limits.attempts_max) && kind.is_charged() {
             return None;
         }

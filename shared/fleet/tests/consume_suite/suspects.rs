@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleet::message::{EventKey, FailureClass, MessageId};
 use fleet::queue::Queue as _;
-use fleet::store::{Attempt, AttemptOutcome, Store as _};
+use fleet::store::{Attempt, AttemptOutcome, Claim, Store as _};
 use jiff::Timestamp;
 
 use crate::stage::{Act, Stage, total};
@@ -65,6 +65,23 @@ async fn a_receive_that_nothing_explains_is_free_and_the_next_one_is_on_record()
     assert_eq!(stage.processed(), ["0"]);
     assert_eq!(outcomes(&stage), [(4, AttemptOutcome::Finished)]);
     assert_eq!(stage.journal.runs.borrow()[0].1, 1, "its first attempt");
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_work_that_comes_back_is_no_suspect_and_leaves_no_row() {
+    let stage = Stage::new().await;
+    stage.send([Act::Succeed]).await;
+    receive_unnoticed(&stage, 3).await;
+    let key = EventKey::new("/test", "0");
+    let Claim::New(transaction) = stage.store.claim("jobs", &key).await.unwrap() else {
+        panic!("nobody has claimed it before");
+    };
+    transaction.commit().await.unwrap();
+    let play = stage.start();
+    stage.is_empty().await;
+    assert_eq!(stage.journal.runs(), 0);
+    assert_eq!(outcomes(&stage), []);
     play.end(&stage).await;
 }
 
