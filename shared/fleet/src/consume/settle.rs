@@ -192,10 +192,6 @@ impl Station {
 
     /// Writes a row into the attempts ledger, or leaves it to the ledger to write it later.
     async fn record(&self, rows: impl IntoIterator<Item = Attempt>) {
-        let mut rows = rows.into_iter().peekable();
-        if rows.peek().is_none() {
-            return;
-        }
         if self.breaker.is_down(DATABASE) {
             return self.ledger.hold(rows);
         }
@@ -212,8 +208,11 @@ impl Station {
     }
 
     async fn record_uncharged(&self, rows: impl IntoIterator<Item = Attempt>) {
-        // What does not get through in time is held.
-        let _ = timeout(UNCHARGED_RECORD_MAX, self.record(rows)).await;
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_some() {
+            // What does not get through in time is held.
+            let _ = timeout(UNCHARGED_RECORD_MAX, self.record(rows)).await;
+        }
     }
 }
 
