@@ -12,6 +12,7 @@
 //! | `message` | what a message is made of |
 //! | `queue` | one queue as a pure state machine; time is an argument |
 //! | `fault` | what goes wrong on purpose: a plan as a pure state machine |
+//! | `history` | what happened: every call, if it is kept |
 //! | `account` | the queues by name, their locks, and the receives that wait |
 //! | `operation` | each operation: request, response, effect |
 //! | `http` | the wire |
@@ -54,6 +55,7 @@ mod account;
 mod clock;
 mod error;
 pub mod fault;
+pub mod history;
 pub mod http;
 mod message;
 mod object;

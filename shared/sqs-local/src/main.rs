@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use sqs_local::http::{Options, Server};
-use sqs_local::{CreateQueue, QueueName, Sqs, parse_span};
+use sqs_local::http::{Control, Options, Server};
+use sqs_local::{CreateQueue, FaultPlan, QueueName, Sqs, parse_span};
 
 /// Receives after which a message moves to its dead-letter queue: far above what consumers that
 /// count their own attempts need, since it is only their safety net.
@@ -33,6 +33,21 @@ struct Arguments {
     /// How long to hold back each answer, to stand for the network: 10ms, 1.5s
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_span)]
     latency: Duration,
+    /// Plan of faults, such as "seed=7; error rate=0.02; hang from=10s until=20s queue=orders"
+    #[arg(
+        long,
+        value_name = "SPEC",
+        default_value = "",
+        hide_default_value = true
+    )]
+    faults: FaultPlan,
+    /// Loopback address of the control port, which changes the faults and shows the history; port
+    /// 0 takes a free one, which the second line of output names
+    #[arg(long, value_name = "ADDRESS")]
+    control: Option<String>,
+    /// Keep a history of every call; it grows as long as the server runs
+    #[arg(long)]
+    history: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,6 +69,20 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             .await
             .map_err(|error| format!("queue {name}: {error}"))?;
     }
+    if arguments.history {
+        sqs.keep_history();
+    }
+    if arguments.faults != FaultPlan::default() {
+        sqs.set_faults(arguments.faults);
+    }
+    let control = match &arguments.control {
+        None => None,
+        Some(addr) => Some(
+            Control::bind(addr, sqs.clone())
+                .await
+                .map_err(|error| format!("cannot listen on {addr}: {error}"))?,
+        ),
+    };
     let options = Options {
         latency: arguments.latency,
     };
@@ -61,7 +90,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     let mut signals = Signals::new().map_err(|error| format!("no signal handler: {error}"))?;
-    announce(&server.url()).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    announce(&server, control.as_ref())
+        .map_err(|error| format!("cannot write to stdout: {error}"))?;
     signals.next().await;
     server.shutdown().await;
     Ok(())
@@ -102,9 +132,12 @@ async fn create<const N: usize>(
     sqs.create_queue(request).await.map(drop)
 }
 
-fn announce(url: &str) -> io::Result<()> {
+fn announce(server: &Server, control: Option<&Control>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on {url}")?;
+    writeln!(stdout, "listening on {}", server.url())?;
+    if let Some(control) = control {
+        writeln!(stdout, "control on {}", control.url())?;
+    }
     stdout.flush()
 }
 

@@ -5,9 +5,9 @@
     reason = "a test may unwrap: its panic is its report"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sqs-local"));
@@ -26,6 +26,8 @@ fn run(arguments: &[&str]) -> Output {
 struct Running {
     process: Child,
     addr: String,
+    /// The rest of its output.
+    output: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -36,16 +38,13 @@ impl Running {
             .copied()
             .collect();
         let mut process = command(&listen).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let addr = line
-            .strip_prefix("listening on http://")
-            .unwrap()
-            .trim_end()
-            .to_owned();
-        Self { process, addr }
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let addr = address(&mut output, "listening on http://");
+        Self {
+            process,
+            addr,
+            output,
+        }
     }
 
     /// Asks for all attributes of a queue.
@@ -54,19 +53,33 @@ impl Running {
         let body = format!(
             r#"{{"QueueUrl":"http://{addr}/000000000000/{queue}","AttributeNames":["All"]}}"#
         );
-        let mut stream = TcpStream::connect(addr).unwrap();
-        write!(
-            stream,
-            "POST / HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\
-             x-amz-target: AmazonSQS.GetQueueAttributes\r\n\
-             content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let headers = "x-amz-target: AmazonSQS.GetQueueAttributes\r\n\
+                       content-type: application/x-amz-json-1.0\r\n";
+        request(addr, "POST /", headers, &body)
     }
+}
+
+/// Reads the next line of output, which names an address.
+fn address(output: &mut impl BufRead, prefix: &str) -> String {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let addr = line.strip_prefix(prefix).unwrap();
+    addr.trim_end().to_owned()
+}
+
+/// Sends a request on a connection of its own and returns the whole answer.
+fn request(addr: &str, line: &str, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(
+        stream,
+        "{line} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n{headers}\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Running {
@@ -94,6 +107,38 @@ fn it_starts_with_queues_that_have_dead_letter_queues() {
             answer.starts_with("HTTP/1.1 200 ") && answer.contains(expected),
             "{answer}"
         );
+    }
+}
+
+#[test]
+fn it_starts_with_faults_and_tells_what_became_of_them_on_the_control_port() {
+    let spec = "error ops=GetQueueAttributes count=1";
+    let mut running = Running::start(&[
+        "--queue",
+        "orders",
+        "--faults",
+        spec,
+        "--control",
+        "127.0.0.1:0",
+        "--history",
+    ]);
+    let control = address(&mut running.output, "control on http://");
+    for status in ["HTTP/1.1 500 ", "HTTP/1.1 200 "] {
+        let answer = running.attributes("orders");
+        assert!(answer.starts_with(status), "{answer}");
+    }
+    let faults = request(&control, "GET /faults", "", "");
+    assert!(faults.ends_with(&format!("{spec}\n")), "{faults}");
+    let put = request(&control, "PUT /faults", "", "lost ops=GetQueueAttributes");
+    assert!(put.starts_with("HTTP/1.1 204 "), "{put}");
+    assert_eq!(running.attributes("orders"), "");
+    let history = request(&control, "GET /history", "", "");
+    for told in [
+        r#""result":"InternalFailure","fault":"error""#,
+        r#""result":"ok","fault":null"#,
+        r#""result":"ok","fault":"lost""#,
+    ] {
+        assert_eq!(history.matches(told).count(), 1, "{told}: {history}");
     }
 }
 
@@ -133,6 +178,7 @@ fn bad_usage_ends_with_2_and_says_what_is_wrong() {
     for (arguments, said) in [
         (&["--queue", "a b"][..], "alphanumeric"),
         (&["--latency", "soon"], "10ms"),
+        (&["--faults", "hang form=10s"], "unknown argument form"),
         (&["--unknown"], "--unknown"),
     ] {
         let output = run(arguments);
@@ -148,7 +194,15 @@ fn it_tells_its_version_and_its_options() {
     let version = format!("sqs-local {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    for option in ["--listen", "--queue", "--latency", "127.0.0.1:9324"] {
+    for option in [
+        "--listen",
+        "--queue",
+        "--latency",
+        "--faults",
+        "--control",
+        "--history",
+        "127.0.0.1:9324",
+    ] {
         assert!(help.contains(option), "{option}: {help}");
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod caller;
 mod call;
 mod cell;
+mod faults;
 mod moving;
 mod registry;
 mod settings;

@@ -1,17 +1,19 @@
 //! The service as its callers hold it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::address;
-use super::call::FaultCell;
+use super::call::Course;
 use super::caller::Caller;
+use super::faults::FaultCell;
 use super::moving::Movers;
 use super::registry::Registry;
 use super::settings::{AbandonedReceives, Settings};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::fault::{Face, Fault};
+use crate::fault::Face;
+use crate::history::History;
 use crate::limits::Millis;
 use crate::operation::Operation;
 use crate::queue::{Queue, QueueName};
@@ -25,8 +27,8 @@ pub struct Sqs {
     pub(super) account: Arc<Account>,
     caller: Arc<Caller>,
     pub(super) abandoned_receives: AbandonedReceives,
-    /// What goes wrong with the one call this is for.
-    pub(super) fault: Option<Fault>,
+    /// The one call this is for, if somebody is interested in it.
+    pub(super) course: Option<Arc<Course>>,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(super) struct Account {
     pub(super) clock: Clock,
     registry: RwLock<Registry>,
     pub(super) faults: FaultCell,
+    pub(super) history: OnceLock<History>,
     pub(super) movers: Movers,
 }
 
@@ -65,13 +68,14 @@ impl Sqs {
             clock: settings.clock.unwrap_or_else(Clock::system),
             registry: RwLock::new(Registry::new(&settings)),
             faults: FaultCell::default(),
+            history: OnceLock::new(),
             movers: Movers::default(),
         };
         Self {
             account: Arc::new(account),
             caller: Arc::new(Caller::default()),
             abandoned_receives: settings.abandoned_receives,
-            fault: None,
+            course: None,
         }
     }
 
@@ -82,14 +86,14 @@ impl Sqs {
             account: Arc::clone(&self.account),
             caller,
             abandoned_receives: AbandonedReceives::Continue,
-            fault: None,
+            course: None,
         }
     }
 
-    /// Returns the same service for one call with which something goes wrong.
-    pub(super) fn under(&self, fault: Fault) -> Self {
+    /// Returns the same service for one call.
+    pub(super) fn on_course(&self, course: Arc<Course>) -> Self {
         Self {
-            fault: Some(fault),
+            course: Some(course),
             ..self.clone()
         }
     }
@@ -128,7 +132,7 @@ impl Sqs {
     pub async fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Error> {
         match self.begin(&operation, Face::Library) {
             None => operation.run(self).await,
-            Some(call) => call.carry_out(operation).await,
+            Some(mut call) => call.carry_out(operation).await,
         }
     }
 

@@ -8,7 +8,6 @@ use super::cell::Cell;
 use super::settings::AbandonedReceives;
 use super::sqs::Sqs;
 use crate::error::Error;
-use crate::fault::Fault;
 use crate::limits::Millis;
 use crate::queue::{Delivery, Received, Take, Ticket};
 
@@ -61,7 +60,7 @@ impl Sqs {
         let registry = self.account.registry();
         let cell = registry.find(name)?;
         let received = registry.run(cell, self.clock(), |queue, now| {
-            if self.fault == Some(Fault::Duplicate)
+            if self.wants_duplicate()
                 && let Some(delivery) = queue.duplicate(now, &take)
             {
                 return Ok(Received::Now(vec![delivery]));

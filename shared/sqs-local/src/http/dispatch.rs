@@ -78,17 +78,17 @@ async fn answer<O: Operation>(sqs: &Sqs, asked: &Asked<'_>) -> Reply {
         Ok(request) => request,
         Err(error) => return error.into(),
     };
-    let Some(call) = sqs.begin(&request, Face::Wire) else {
+    let Some(mut call) = sqs.begin(&request, Face::Wire) else {
         return request.run(sqs).await.and_then(write).into();
     };
     let shown = call.skew().and_then(|skew| shown(sqs.clock().now(), skew));
-    let good = match (asked.signed_at, shown) {
+    let admitted = match (asked.signed_at, shown) {
         (Some(signed), Some(shown)) => check(signed, shown),
         _ => Ok(()),
     };
-    let result = match good {
+    let result = match admitted {
         Ok(()) => call.carry_out(request).await.and_then(write),
-        Err(error) => Err(error),
+        Err(error) => call.end(Err(error)),
     };
     Reply {
         result,

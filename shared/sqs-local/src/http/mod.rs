@@ -4,10 +4,13 @@
 //! request that has one tells its caller, whom the service knows by [`Caller`](crate::Caller).
 
 mod body;
+mod control;
 mod dispatch;
 mod exchange;
+mod listener;
 mod reply;
 mod server;
 mod signed;
 
+pub use self::control::Control;
 pub use self::server::{Options, Server};

@@ -6,7 +6,9 @@ use super::batch::check_entries;
 use super::{BatchOutcome, BatchSuccess, Done, Operation};
 use crate::account::Sqs;
 use crate::error::Error;
+use crate::limits::Millis;
 use crate::object;
+use crate::queue::Queue;
 
 /// Sets how long, from now, a message stays invisible.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -53,8 +55,8 @@ impl Operation for ChangeMessageVisibility {
 
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         sqs.on_queue(&self.queue_url, |queue, now| {
-            let secs = required(self.visibility_timeout)?;
-            queue.change_visibility(now, &self.receipt_handle, secs)
+            let secs = required(self.visibility_timeout);
+            change(sqs, queue, now, &self.receipt_handle, secs)
         })?;
         Ok(Done {})
     }
@@ -80,15 +82,27 @@ impl Operation for ChangeMessageVisibilityBatch {
             )?;
             let mut outcome = BatchOutcome::with_capacity(self.entries.len());
             for (index, entry) in self.entries.into_iter().enumerate() {
-                let result = sqs
+                let secs = sqs
                     .entry(index)
-                    .and_then(|()| required(entry.visibility_timeout))
-                    .and_then(|secs| queue.change_visibility(now, &entry.receipt_handle, secs));
+                    .and_then(|()| required(entry.visibility_timeout));
+                let result = change(sqs, queue, now, &entry.receipt_handle, secs);
                 outcome.record(entry.id, result, |id, ()| BatchSuccess { id });
             }
             Ok(outcome)
         })
     }
+}
+
+fn change(
+    sqs: &Sqs,
+    queue: &mut Queue,
+    now: Millis,
+    receipt: &str,
+    secs: Result<i32, Error>,
+) -> Result<(), Error> {
+    let changed = secs.and_then(|secs| queue.change_visibility(now, receipt, secs));
+    sqs.note_settled(receipt, changed.as_ref().map(|()| "changed"));
+    changed
 }
 
 fn required(secs: Option<i32>) -> Result<i32, Error> {

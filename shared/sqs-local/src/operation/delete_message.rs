@@ -6,7 +6,9 @@ use super::batch::check_entries;
 use super::{BatchOutcome, Done, Operation};
 use crate::account::Sqs;
 use crate::error::Error;
+use crate::limits::Millis;
 use crate::object;
+use crate::queue::Queue;
 
 /// Deletes a message.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -57,7 +59,7 @@ impl Operation for DeleteMessage {
 
     async fn run(self, sqs: &Sqs) -> Result<Done, Error> {
         sqs.on_queue(&self.queue_url, |queue, now| {
-            queue.delete(now, &self.receipt_handle)
+            delete(sqs, queue, now, &self.receipt_handle, Ok(()))
         })?;
         Ok(Done {})
     }
@@ -83,12 +85,22 @@ impl Operation for DeleteMessageBatch {
             )?;
             let mut outcome = BatchOutcome::with_capacity(self.entries.len());
             for (index, entry) in self.entries.into_iter().enumerate() {
-                let result = sqs
-                    .entry(index)
-                    .and_then(|()| queue.delete(now, &entry.receipt_handle));
+                let result = delete(sqs, queue, now, &entry.receipt_handle, sqs.entry(index));
                 outcome.record(entry.id, result, |id, ()| BatchSuccess { id });
             }
             Ok(outcome)
         })
     }
+}
+
+fn delete(
+    sqs: &Sqs,
+    queue: &mut Queue,
+    now: Millis,
+    receipt: &str,
+    admitted: Result<(), Error>,
+) -> Result<(), Error> {
+    let deleted = admitted.and_then(|()| queue.delete(now, receipt));
+    sqs.note_settled(receipt, deleted.as_ref().map(|deleted| deleted.name()));
+    deleted.map(drop)
 }

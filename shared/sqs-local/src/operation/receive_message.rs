@@ -63,6 +63,10 @@ impl Operation for ReceiveMessage {
         let system = SystemSelection::parse(names.map(String::as_str))?;
         let selection = Selection::parse(&self.message_attribute_names);
         let deliveries = sqs.receive(&self.queue_url, take, wait).await?;
+        for delivery in &deliveries {
+            let id = delivery.content.id;
+            sqs.note_received(id, delivery.receipt_handle, delivery.receive_count);
+        }
         let messages = deliveries
             .into_iter()
             .map(|delivery| ReceivedMessage::new(delivery, system, &selection))

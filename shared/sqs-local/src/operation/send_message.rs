@@ -8,12 +8,12 @@ use super::batch::check_entries;
 use super::{BatchOutcome, Operation};
 use crate::account::Sqs;
 use crate::error::{Error, ErrorKind};
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, Millis};
 use crate::message::{
     Draft, Md5, MessageAttributeValue, MessageAttributes, MessageId, check_group_id,
 };
 use crate::object;
-use crate::queue::Sent;
+use crate::queue::{Queue, Sent};
 
 /// Sends a message.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -140,7 +140,7 @@ impl Operation for SendMessage {
         // Digested before the queue is locked.
         let draft = entry.draft(sqs);
         sqs.on_queue(&self.queue_url, |queue, now| {
-            Ok(queue.send(now, draft?)?.into())
+            Ok(send(sqs, queue, now, draft)?.into())
         })
     }
 }
@@ -178,7 +178,7 @@ impl Operation for SendMessageBatch {
             let mut outcome = BatchOutcome::with_capacity(drafts.len());
             for (index, (id, draft)) in drafts.into_iter().enumerate() {
                 let draft = sqs.entry(index).and(draft);
-                let result = draft.and_then(|draft| queue.send(now, draft));
+                let result = send(sqs, queue, now, draft);
                 let success = |id, sent: Sent| SendMessageBatchSuccess {
                     id,
                     message: sent.into(),
@@ -236,6 +236,17 @@ impl SendMessageBatchEntry {
         draft.delay_secs = self.delay_seconds;
         Ok(draft)
     }
+}
+
+fn send(
+    sqs: &Sqs,
+    queue: &mut Queue,
+    now: Millis,
+    draft: Result<Draft, Error>,
+) -> Result<Sent, Error> {
+    let sent = draft.and_then(|draft| queue.send(now, draft));
+    sqs.note_sent(sent.as_ref().map(|sent| sent.id));
+    sent
 }
 
 fn as_text<S: Serializer>(number: &Option<u128>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -19,6 +19,12 @@ const TEXT_BYTES: usize = 32;
 pub struct ReceiptHandle([u8; TEXT_BYTES]);
 
 impl ReceiptHandle {
+    /// Reads what may be a handle; only its queue can tell.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes().try_into().ok()?;
+        text.is_ascii().then_some(Self(bytes))
+    }
+
     /// Returns the handle as it travels.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("base64 is ASCII")

@@ -6,16 +6,38 @@ use super::state::Queue;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Millis, SECOND, VISIBILITY_SECS_MAX};
 
+/// What a delete that succeeds did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// The message is gone now.
+    Deleted,
+    /// Nothing: another receive followed the receipt's.
+    Stale,
+    /// Nothing: the message was gone already.
+    Gone,
+}
+
+impl Deletion {
+    /// Returns its name in the history.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Stale => "stale",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 impl Queue {
     /// Deletes the message of a receipt.
     ///
     /// On a standard queue an older receipt than the newest succeeds and deletes nothing, and
     /// the newest deletes even after its time. On a FIFO queue both are errors. A message that is
     /// not there any more counts as deleted.
-    pub(crate) fn delete(&mut self, now: Millis, handle: &str) -> Result<(), Error> {
+    pub(crate) fn delete(&mut self, now: Millis, handle: &str) -> Result<Deletion, Error> {
         let receipt = Receipt::decode(handle, self.key)?;
         let Some(message) = self.messages.find(receipt.slot, receipt.seq) else {
-            return Ok(());
+            return Ok(Deletion::Gone);
         };
         let newest = message.receives == receipt.receive;
         let in_flight = matches!(message.place, Place::InFlight { .. });
@@ -26,11 +48,12 @@ impl Queue {
                 "The receipt handle has expired.",
             ));
         }
-        if newest {
-            let message = self.remove(receipt.slot);
-            self.deleted.remember(now, message);
+        if !newest {
+            return Ok(Deletion::Stale);
         }
-        Ok(())
+        let message = self.remove(receipt.slot);
+        self.deleted.remember(now, message);
+        Ok(Deletion::Deleted)
     }
 
     /// Makes a message invisible for so many seconds from now on, or visible with 0.

@@ -39,7 +39,7 @@ fn the_same_id_brings_the_same_messages_and_receipts_and_hides_them_anew() {
     assert_eq!(attempt(&mut stage, "x"), first);
     stage.wait(29);
     assert!(stage.receive(10).is_empty(), "30 s from the repeat");
-    assert_eq!(stage.delete(&first[0].1), Ok(()));
+    assert_eq!(stage.delete(&first[0].1), Ok(Deletion::Deleted));
     stage.wait(1);
     assert_eq!(stage.bodies(10), ["a2"]);
 }

@@ -74,8 +74,12 @@ fn an_expired_receipt_is_an_error() {
     assert_eq!(kind(stage.delete(&old)), ErrorKind::InvalidParameterValue);
     let new = stage.receive_one();
     assert_eq!(kind(stage.delete(&old)), ErrorKind::InvalidParameterValue);
-    assert_eq!(stage.delete(&new), Ok(()));
-    assert_eq!(stage.delete(&new), Ok(()), "what is gone counts as deleted");
+    assert_eq!(stage.delete(&new), Ok(Deletion::Deleted));
+    assert_eq!(
+        stage.delete(&new),
+        Ok(Deletion::Gone),
+        "what is gone counts as deleted"
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod standard;
 
 use std::collections::BTreeMap;
 
+use super::settle::Deletion;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::limits::{Millis, SECOND};
@@ -120,7 +121,7 @@ impl Stage {
         }
     }
 
-    fn delete(&mut self, handle: &str) -> Result<(), Error> {
+    fn delete(&mut self, handle: &str) -> Result<Deletion, Error> {
         let result = self.queue.delete(self.now, handle);
         self.queue.serve(self.now);
         self.check();

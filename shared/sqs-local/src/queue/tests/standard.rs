@@ -22,11 +22,15 @@ fn an_old_receipt_succeeds_and_deletes_nothing() {
     let old = stage.receive_one();
     stage.wait(30);
     let new = stage.receive_one();
-    assert_eq!(stage.delete(&old), Ok(()));
+    assert_eq!(stage.delete(&old), Ok(Deletion::Stale));
     assert_eq!(stage.counts(), [0, 1, 0], "the message is still there");
-    assert_eq!(stage.delete(&new), Ok(()));
+    assert_eq!(stage.delete(&new), Ok(Deletion::Deleted));
     assert_eq!(stage.counts(), [0, 0, 0]);
-    assert_eq!(stage.delete(&new), Ok(()), "what is gone counts as deleted");
+    assert_eq!(
+        stage.delete(&new),
+        Ok(Deletion::Gone),
+        "what is gone counts as deleted"
+    );
 }
 
 #[test]
@@ -36,7 +40,7 @@ fn the_newest_receipt_deletes_even_after_its_time() {
     let handle = stage.receive_one();
     stage.wait(31);
     assert_eq!(stage.counts(), [1, 0, 0]);
-    assert_eq!(stage.delete(&handle), Ok(()));
+    assert_eq!(stage.delete(&handle), Ok(Deletion::Deleted));
     assert_eq!(stage.counts(), [0, 0, 0]);
 }
 
@@ -168,7 +172,7 @@ fn a_message_expires_wherever_it_stands() {
     assert_eq!(stage.counts(), [1, 1, 1]);
     stage.wait(1);
     assert_eq!(stage.counts(), [0, 0, 0]);
-    assert_eq!(stage.delete(&handle), Ok(()));
+    assert_eq!(stage.delete(&handle), Ok(Deletion::Gone));
 }
 
 #[test]
@@ -272,7 +276,7 @@ fn a_purge_takes_everything_once_in_a_minute() {
     stage.try_send(delayed("delayed", 9)).unwrap();
     stage.queue.purge(stage.now, "orders").unwrap();
     assert_eq!(stage.counts(), [0, 0, 0]);
-    assert_eq!(stage.delete(&handle), Ok(()));
+    assert_eq!(stage.delete(&handle), Ok(Deletion::Gone));
     stage.send("next");
     stage.wait(59);
     let again = stage.queue.purge(stage.now, "orders");
