@@ -3,24 +3,22 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Tx;
-use super::delivery::Delivery;
 use super::error::{BatchError, HandlerError};
-use super::execute::{KEEP_MARGIN, commit};
-use super::group::{Group, Item, Member};
+use super::execute::commit;
+use super::group::{Group, Item, Member, cut};
 use super::handler::BatchHandler;
-use super::lane::Intake;
 use super::outcome::{CONTENDED, Ending, Outcome};
-use super::seen::Seen;
 use super::station::Station;
-use crate::message::{Envelope, Event, RawEnvelope};
+use super::waiting::KEEP_MARGIN;
+use crate::message::Event as _;
 use crate::service::retry;
 use crate::store::KeyState;
 
@@ -30,16 +28,6 @@ const CONFLICTS_MAX: u32 = 3;
 /// The ceiling of the pause before a group that lost a conflict runs again: whoever won needs
 /// about as long.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Events that wait for the committer; their permits bound them already.
-pub(super) const QUEUED_MAX: usize = 1_000;
-
-/// Where the events of a committer come in.
-pub(super) struct Admission<E> {
-    event_type: &'static str,
-    station: Arc<Station>,
-    items: mpsc::Sender<Item<E>>,
-}
 
 /// Commits the work of a batch handler, many events in one transaction.
 ///
@@ -61,50 +49,6 @@ enum Ran {
     Somebody(Ending),
 }
 
-impl<E: Event> Admission<E> {
-    pub(super) fn new(station: Arc<Station>) -> (Self, mpsc::Receiver<Item<E>>) {
-        let (items, admitted) = mpsc::channel(QUEUED_MAX);
-        let admission = Self {
-            event_type: E::TYPE,
-            station,
-            items,
-        };
-        (admission, admitted)
-    }
-
-    async fn open(
-        &self,
-        event: RawEnvelope<'_>,
-        delivery: &Delivery,
-        seen: &mut Seen,
-    ) -> Result<Envelope<E>, Ending> {
-        let (station, message, lease) = (&self.station, &delivery.message, &delivery.lease);
-        let prepared = station.prepare(&event, message, lease, false, seen).await;
-        let admitted = match prepared {
-            Ok(()) => station.admit(&event.key, message, lease, seen).await,
-            Err(ending) => Err(ending),
-        };
-        let decoded = event.decode().map_err(Outcome::Undecodable);
-        seen.learn(event, Some(self.event_type));
-        admitted?;
-        Ok(decoded?)
-    }
-}
-
-#[async_trait]
-impl<E: Event> Intake for Admission<E> {
-    async fn admit(&self, event: RawEnvelope<'_>, delivery: Delivery, mut seen: Seen) {
-        match self.open(event, &delivery, &mut seen).await {
-            Err(ending) => self.station.settle(delivery, seen, ending).await,
-            Ok(event) => {
-                let member = Member { delivery, seen };
-                // The committer outlives every delivery.
-                let _ = self.items.send(Item { member, event }).await;
-            }
-        }
-    }
-}
-
 impl<'h, H: BatchHandler> CommitGroup<'h, H> {
     pub(super) fn new(handler: &'h H, station: Arc<Station>) -> Self {
         Self { handler, station }
@@ -120,23 +64,41 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
         items: &mut mpsc::Receiver<Item<H::Event>>,
         nothing_more_comes: &CancellationToken,
     ) {
-        let mut batch = Vec::new();
+        let (mut batch, mut is_drained) = (Vec::new(), false);
+        let mut paused = FuturesUnordered::new();
         loop {
-            tokio::select! {
+            let groups = tokio::select! {
                 biased;
-                count = items.recv_many(&mut batch, H::EVENTS_MAX.max(1)) => {
-                    if count == 0 {
-                        return;
+                Some((item, again)) = paused.next() => match again {
+                    Ok(()) => cut([item]),
+                    Err(ending) => {
+                        self.settle(item.member, ending).await;
+                        continue;
                     }
-                    self.work_off(cut(batch.drain(..))).await;
+                },
+                count = items.recv_many(&mut batch, H::EVENTS_MAX.max(1)), if !is_drained => {
+                    is_drained = count == 0;
+                    cut(batch.drain(..))
                 }
-                () = nothing_more_comes.cancelled(), if !items.is_closed() => items.close(),
-            }
+                () = nothing_more_comes.cancelled(), if !items.is_closed() => {
+                    items.close();
+                    continue;
+                }
+                else => return,
+            };
+            let kept = self.work_off(groups).await;
+            paused.extend(kept.into_iter().map(|item| self.pause(item)));
         }
     }
 
-    /// Runs groups, and the parts that they fall into, until everything is settled.
-    async fn work_off(&self, mut groups: VecDeque<Group<H::Event>>) {
+    async fn pause(&self, mut item: Item<H::Event>) -> (Item<H::Event>, Result<(), Ending>) {
+        let again = self.station.pause(&mut item.member.delivery).await;
+        (item, again)
+    }
+
+    /// Runs groups, and the parts that they fall into, until everything is settled or kept.
+    async fn work_off(&self, mut groups: VecDeque<Group<H::Event>>) -> Vec<Item<H::Event>> {
+        let mut kept = Vec::new();
         while let Some(mut group) = groups.pop_front() {
             let copies = group.take_copies();
             let ran = self.transact(&mut group).await;
@@ -147,9 +109,13 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             };
             match ran {
                 Ran::Committed => self.settle_all(group, Outcome::Processed.into()).await,
-                Ran::All(ending) => self.settle_all(group, ending).await,
+                Ran::All(ending) => {
+                    // One is enough to see when what they all need is back.
+                    kept.extend(self.keep_or_settle(group.take(0), ending.clone()).await);
+                    self.settle_all(group, ending).await;
+                }
                 Ran::One(index, ending) => {
-                    self.settle(group.remove(index), ending).await;
+                    kept.extend(self.keep_or_settle(group.take(index), ending).await);
                     groups.push_front(group);
                 }
                 Ran::Somebody(ending) if group.len() == 1 => self.settle_all(group, ending).await,
@@ -163,6 +129,7 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
                 self.settle(member, of_copies.clone().into()).await;
             }
         }
+        kept
     }
 
     /// Runs a group, and again when it lost a conflict.
@@ -250,6 +217,22 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
         }
     }
 
+    async fn keep_or_settle(
+        &self,
+        mut item: Item<H::Event>,
+        mut ending: Ending,
+    ) -> Option<Item<H::Event>> {
+        let Member { delivery, seen } = &mut item.member;
+        if self
+            .station
+            .keeps(delivery, seen, H::Event::TYPE, &mut ending)
+        {
+            return Some(item);
+        }
+        self.settle(item.member, ending).await;
+        None
+    }
+
     async fn settle_all(&self, group: Group<H::Event>, ending: Ending) {
         let members = group.into_members().into_iter();
         join_all(members.map(|member| self.settle(member, ending.clone()))).await;
@@ -259,25 +242,6 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
         let Member { delivery, seen } = member;
         self.station.settle(delivery, seen, ending).await;
     }
-}
-
-/// Cuts a batch into groups: a message that failed before runs alone, and so does a suspect.
-fn cut<E>(batch: impl Iterator<Item = Item<E>>) -> VecDeque<Group<E>> {
-    let mut together = Group::new();
-    let mut groups = VecDeque::new();
-    let started = Instant::now();
-    for Item { mut member, event } in batch {
-        member.seen.started = started;
-        if member.seen.history.charged > 0 || member.seen.is_suspect(&member.delivery.message) {
-            let mut alone = Group::new();
-            alone.push(member, event);
-            groups.push_back(alone);
-        } else {
-            together.push(member, event);
-        }
-    }
-    groups.push_front(together);
-    groups
 }
 
 /// Blames nobody for an outage or a conflict, and somebody for everything else.

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::lease::Lease;
 use super::pool::Permit;
+use super::probe::Role;
 use super::station::Station;
 use crate::message::Message;
 
@@ -17,6 +18,8 @@ pub(super) struct Delivery {
     pub(super) lease: Lease,
     /// When its receive was sent: SQS counts its limits from there.
     pub(super) received: Instant,
+    /// What it is to the breaker.
+    pub(super) role: Role,
     pub(super) place: Place,
 }
 

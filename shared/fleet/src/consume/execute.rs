@@ -18,15 +18,12 @@ use super::outcome::{CONTENDED, Ending, Outcome};
 use super::report;
 use super::seen::Seen;
 use super::station::Station;
+use super::waiting::KEEP_MARGIN;
 use crate::message::{EventKey, Message, RawEnvelope};
 use crate::store::{AttemptOutcome, History, StoreError, Transaction};
 
 /// How long a commit may take before its outcome counts as unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How much longer than its handler a message is kept: for the commit and the settlement. A
-/// handler that blocks its thread cannot be cancelled, and is not kept company for ever.
-pub(super) const KEEP_MARGIN: Duration = Duration::from_secs(60);
 
 /// Finds the handler of one message, runs it, and settles the message.
 ///
@@ -44,22 +41,26 @@ pub(super) async fn execute(station: Arc<Station>, lanes: Arc<Lanes>, mut delive
             return station.settle(delivery, seen, ending).await;
         }
     };
+    if let Err(ending) = station.let_in(&mut delivery).await {
+        seen.learn(event, None);
+        return station.settle(delivery, seen, ending).await;
+    }
     let lane = lanes.get_key_value(event.event_type.as_ref());
     let handler = match lane {
         Some((_, Lane::Batch(committer))) => return committer.admit(event, delivery, seen).await,
-        Some((_, Lane::One(handler))) => Some(handler.as_ref()),
+        Some((event_type, Lane::One(handler))) => Some((*event_type, handler.as_ref())),
         None => None,
     };
     let attempt = Attempt {
         station: &station,
         message: &message,
         event: &event,
-        lease: &mut delivery.lease,
+        delivery: &mut delivery,
         seen: &mut seen,
     };
     // The handler's panic is caught, and so is that of a value it leaves behind.
     let ending = AssertUnwindSafe(attempt.run(handler)).catch_unwind().await;
-    seen.learn(event, lane.map(|(registered, _)| *registered));
+    seen.learn(event, handler.map(|(event_type, _)| event_type));
     let ending = ending.unwrap_or_else(|_panic| Outcome::Panicked.into());
     station.settle(delivery, seen, ending).await;
 }
@@ -69,33 +70,59 @@ struct Attempt<'a> {
     station: &'a Station,
     message: &'a Message,
     event: &'a RawEnvelope<'a>,
-    lease: &'a mut Lease,
+    delivery: &'a mut Delivery,
     seen: &'a mut Seen,
 }
 
 impl Attempt<'_> {
-    async fn run(self, handler: Option<&dyn Single>) -> Ending {
+    async fn run(mut self, handler: Option<(&'static str, &dyn Single)>) -> Ending {
+        if self.station.stop_working.is_cancelled() {
+            return Outcome::Interrupted.into();
+        }
+        let looks = handler.is_none_or(|(_, handler)| handler.has_outside_effect());
+        if let Err(ending) = self.prepare(looks).await {
+            return ending;
+        }
+        let Some((event_type, handler)) = handler else {
+            let since = self.seen.history.unknown_since;
+            return Outcome::UnknownType { since }.into();
+        };
+        let (key, lease) = (&self.event.key, &self.delivery.lease);
+        let admitted = self.station.admit(key, self.message, lease, self.seen);
+        if let Err(ending) = admitted.await {
+            return ending;
+        }
+        loop {
+            let mut ending = self.handle(handler).await;
+            let (station, delivery) = (self.station, &mut *self.delivery);
+            if !station.keeps(delivery, self.seen, event_type, &mut ending) {
+                return ending;
+            }
+            if let Err(ending) = station.pause(delivery).await {
+                return ending;
+            }
+            // Another message may have brought the same event meanwhile.
+            if looks && let Err(ending) = self.prepare(looks).await {
+                return ending;
+            }
+        }
+    }
+
+    async fn prepare(&mut self, looks: bool) -> Result<(), Ending> {
+        let (station, lease) = (self.station, &self.delivery.lease);
+        let prepared = station.prepare(self.event, self.message, lease, looks, self.seen);
+        prepared.await
+    }
+
+    /// Runs the handler once.
+    async fn handle(&mut self, handler: &dyn Single) -> Ending {
         let Self {
             station,
             message,
             event,
-            lease,
+            delivery: Delivery { lease, .. },
             seen,
         } = self;
-        if station.stop_working.is_cancelled() {
-            return Outcome::Interrupted.into();
-        }
-        let looks = handler.is_none_or(Single::has_outside_effect);
-        if let Err(ending) = station.prepare(event, message, lease, looks, seen).await {
-            return ending;
-        }
-        let Some(handler) = handler else {
-            let since = seen.history.unknown_since;
-            return Outcome::UnknownType { since }.into();
-        };
-        if let Err(ending) = station.admit(&event.key, message, lease, seen).await {
-            return ending;
-        }
         seen.started = Instant::now();
         let deadline = seen.started + station.limits.handler_timeout;
         lease.keep_until(deadline + KEEP_MARGIN);

@@ -1,7 +1,11 @@
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+
+use tokio::time::Instant;
 
 use super::delivery::Delivery;
+use super::probe::Role;
 use super::seen::Seen;
+use super::waiting::RELEASES_FREE;
 use crate::message::{Envelope, EventKey};
 
 /// One delivery of a batch, its event, and what was learnt about it.
@@ -23,6 +27,16 @@ pub(super) struct Member {
 pub(super) struct Group<E, M = Member> {
     members: Vec<M>,
     events: Vec<Envelope<E>>,
+}
+
+impl Member {
+    fn runs_alone(&self) -> bool {
+        let Self { delivery, seen } = self;
+        seen.history.charged > 0
+            || seen.history.unavailable >= RELEASES_FREE
+            || seen.is_suspect(&delivery.message)
+            || !matches!(delivery.role, Role::Ordinary)
+    }
 }
 
 impl<E, M> Group<E, M> {
@@ -90,6 +104,36 @@ impl<E, M> Group<E, M> {
         }
         copies
     }
+}
+
+impl<E> Group<E> {
+    /// Takes one out with its event.
+    pub(super) fn take(&mut self, index: usize) -> Item<E> {
+        Item {
+            event: self.events.remove(index),
+            member: self.members.remove(index),
+        }
+    }
+}
+
+/// Cuts a batch into groups: a message that failed before runs alone, and so does a suspect, and
+/// one that is always among those that find a dependency down.
+pub(super) fn cut<E>(batch: impl IntoIterator<Item = Item<E>>) -> VecDeque<Group<E>> {
+    let mut together = Group::new();
+    let mut groups = VecDeque::new();
+    let started = Instant::now();
+    for Item { mut member, event } in batch {
+        member.seen.started = started;
+        if member.runs_alone() {
+            let mut alone = Group::new();
+            alone.push(member, event);
+            groups.push_back(alone);
+        } else {
+            together.push(member, event);
+        }
+    }
+    groups.push_front(together);
+    groups
 }
 
 #[cfg(test)]

@@ -39,8 +39,20 @@ mod ledger;
 /// Those that may have taken a process along.
 mod suspects;
 
+/// What is down.
+mod outages;
+
 /// Whether to receive at all.
 mod breaker;
+
+/// Who finds out what is back.
+mod probe;
+
+/// The look at the database.
+mod lookout;
+
+/// Which types of events get done.
+mod successes;
 
 /// Deletes and releases, in batches.
 mod acknowledger;
@@ -66,13 +78,19 @@ mod settle;
 /// Where its handler stands.
 mod lane;
 
+/// Its wait for what is down.
+mod waiting;
+
 /// Its way from decode to outcome.
 mod execute;
 
 /// Many that share a transaction.
 mod group;
 
-/// Their way from decode to commit.
+/// Their way from decode to the committer.
+mod admission;
+
+/// Their way from there to the commit.
 mod commit_group;
 
 /// The consumers and their handlers.
@@ -84,8 +102,11 @@ mod dispatch;
 /// How many long polls at once.
 mod pace;
 
-/// The long polls.
+/// What a receive brings.
 mod receiver;
+
+/// The long polls.
+mod polling;
 
 /// What runs as long as the worker does.
 mod loops;

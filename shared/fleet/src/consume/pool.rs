@@ -9,15 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub(super) struct Permit {
     _permit: OwnedSemaphorePermit,
-    /// The only one of its kind, for a message that is let through alone.
-    _probe: Option<OwnedSemaphorePermit>,
 }
 
 /// The bounded concurrency of one consumer.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     permits: Arc<Semaphore>,
-    probe: Arc<Semaphore>,
     size: usize,
 }
 
@@ -27,7 +24,6 @@ impl Pool {
         let size = size.max(1);
         Self {
             permits: Arc::new(Semaphore::new(size)),
-            probe: Arc::new(Semaphore::new(1)),
             size,
         }
     }
@@ -45,33 +41,13 @@ impl Pool {
     pub(super) async fn take(&self) -> Permit {
         Permit {
             _permit: acquire(&self.permits).await,
-            _probe: None,
         }
     }
 
     /// Takes a permit if one is free.
     pub(super) fn try_take(&self) -> Option<Permit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        Some(Permit {
-            _permit: permit,
-            _probe: None,
-        })
-    }
-
-    /// Waits until the permit that this returned before has come back, and takes one.
-    ///
-    /// Other permits may be out: a handler that takes hours must not keep the
-    /// breaker from looking.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future takes none.
-    pub(super) async fn take_probe(&self) -> Permit {
-        let probe = acquire(&self.probe).await;
-        Permit {
-            _permit: acquire(&self.permits).await,
-            _probe: Some(probe),
-        }
+        Some(Permit { _permit: permit })
     }
 }
 

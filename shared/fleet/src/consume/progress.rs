@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,7 @@ pub struct Progress {
     duplicates: AtomicU64,
     empty_receives: AtomicU64,
     retries_until: Mutex<Option<Instant>>,
+    down: Mutex<BTreeSet<Cow<'static, str>>>,
 }
 
 /// One look at a consumer's progress.
@@ -48,6 +51,17 @@ impl Progress {
             empty_receives: self.empty_receives.load(Ordering::Acquire),
             retry_waits: retries_until.is_some_and(|until| Instant::now() < until),
         }
+    }
+
+    /// Returns the dependencies that are down, for which receiving has stopped.
+    pub fn down(&self) -> BTreeSet<Cow<'static, str>> {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.clone()
+    }
+
+    pub(super) fn set_down(&self, dependencies: impl Iterator<Item = Cow<'static, str>>) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        *down = dependencies.collect();
     }
 
     /// Notes whether a receive came back empty.

@@ -8,7 +8,8 @@ use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::commit_group::{Admission, CommitGroup};
+use super::admission::Admission;
+use super::commit_group::CommitGroup;
 use super::context::{Context, Done};
 use super::handler::{BatchHandler, Handler};
 use super::lane::{Intake, Single, Stop};

@@ -10,6 +10,7 @@ use super::delivery::Delivery;
 use super::error::DATABASE;
 use super::lease::EndedLease;
 use super::outcome::{Ending, Outcome};
+use super::probe::Role;
 use super::report;
 use super::seen::Seen;
 use super::settlement::{self, Facts, Settlement};
@@ -42,6 +43,7 @@ impl Station {
             message,
             lease,
             received,
+            role,
             place,
         } = delivery;
         let lease = lease.end().await.ok();
@@ -49,7 +51,7 @@ impl Station {
         if lease.is_none() && !ending.outcome.is_done() {
             ending.outcome = Outcome::LeaseLost;
         }
-        self.breaker.learn(&ending.outcome);
+        self.learn(role, &seen, &ending.outcome);
         let receive_last = lease.as_ref().map(|lease| lease.receive_last);
         let spell = Spell {
             message: &message,
@@ -75,6 +77,15 @@ impl Station {
         }
         report::finished(self, &message, &seen, &ending, &settlement);
         drop(place);
+    }
+
+    /// Learns what an end says about the handlers and what they need.
+    fn learn(&self, role: Role, seen: &Seen, outcome: &Outcome) {
+        let event_type = seen.event_type.as_deref();
+        if let (Outcome::Processed, Some(event_type)) = (outcome, event_type) {
+            self.successes.note(event_type, self.clock.now());
+        }
+        self.breaker.ended(&role, outcome, event_type);
     }
 
     /// Writes down and copies what has to be before the acknowledgement, and returns what it came to.
@@ -202,7 +213,7 @@ impl Station {
                 "attempts were not written down yet"
             );
             if error.class == StoreErrorClass::Unavailable {
-                self.breaker.trip(DATABASE.into());
+                self.breaker.lose_database();
             }
         }
     }
@@ -226,7 +237,7 @@ fn ledger_entry(outcome: &Outcome) -> Option<(AttemptOutcome, Cow<'_, str>)> {
             AttemptOutcome::UnknownType,
             "no handler for the type".into(),
         ),
-        Outcome::Interrupted => (AttemptOutcome::Released, "shutdown".into()),
+        Outcome::Interrupted => (AttemptOutcome::Released, "shutdown or pause".into()),
         Outcome::LeaseLost => (AttemptOutcome::LeaseLost, "the lease was lost".into()),
         Outcome::Unavailable {
             dependency: Some(name),

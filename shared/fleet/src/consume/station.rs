@@ -9,6 +9,7 @@ use super::breaker::Breaker;
 use super::clock::Clock;
 use super::ledger::Ledger;
 use super::progress::Progress;
+use super::successes::Successes;
 use super::suspects::Suspects;
 use super::valve::Valve;
 use crate::queue::Queue;
@@ -31,6 +32,8 @@ pub(super) struct Station {
     pub(super) jitter: Jitter,
     pub(super) metrics: ConsumerMetrics,
     pub(super) progress: Arc<Progress>,
+    pub(super) successes: Successes,
+    pub(super) stop_receiving: CancellationToken,
     pub(super) stop_working: CancellationToken,
 }
 

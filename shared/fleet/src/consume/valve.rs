@@ -62,7 +62,7 @@ impl Default for Valve {
 }
 
 impl Position {
-    fn is_open(self, now: Timestamp) -> bool {
+    pub(super) fn is_open(self, now: Timestamp) -> bool {
         match self {
             Self::Open => true,
             Self::Unknown | Self::Shut { until: None } => false,

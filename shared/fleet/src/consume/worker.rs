@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledger::Acknowledger;
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Surroundings};
 use super::clock::Clock;
 use super::dispatch::Dispatcher;
 use super::lease::Leases;
@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::receiver::Receiver;
 use super::router::Consumer;
 use super::station::{Limits, Station};
+use super::successes::Successes;
 use super::suspects::{Quarantine, Suspects};
 use super::valve::Valve;
 use crate::queue::Queue;
@@ -112,10 +113,9 @@ impl Worker {
     ///
     /// It must not be dropped: request the shutdown instead.
     pub async fn run(self, aside: &Handle, shutdown: &Shutdown) {
-        let metrics = ConsumerMetrics::new(&self.parts.limits.queue, &self.consumer.event_types());
-        metrics
-            .concurrency_limit
-            .set(gauge(self.parts.limits.concurrency));
+        let metrics = self.metrics();
+        let ledger = Arc::new(Ledger::new(Arc::clone(&self.parts.store)));
+        let breaker = self.breaker(&ledger);
         let Queues {
             receive,
             settle,
@@ -125,10 +125,6 @@ impl Worker {
         let (health, jitter) = (self.parts.health, self.parts.jitter);
         let loops = Loops::new(self.parts.limits.consumer, health.clone(), jitter.clone());
 
-        let store = self.parts.store;
-        let ledger = Arc::new(Ledger::new(Arc::clone(&store)));
-        let breaker = Breaker::new(Arc::clone(&ledger), health.clone(), jitter.clone());
-        let breaker = Arc::new(breaker);
         let leases = Leases::new(self.parts.limits.visibility, metrics.clone());
         let apart = loops.supervisor(aside, &loops.all_is_done);
         loops.keep_leases(&apart, &leases, lease);
@@ -144,7 +140,7 @@ impl Worker {
         let station = Arc::new(Station {
             limits: self.parts.limits,
             clock: self.clock,
-            store,
+            store: self.parts.store,
             dead_letters,
             acks,
             ledger: Arc::clone(&ledger),
@@ -154,6 +150,8 @@ impl Worker {
             jitter,
             metrics,
             progress: self.progress,
+            successes: Successes::of(self.consumer.event_types()),
+            stop_receiving: shutdown.stop_receiving.clone(),
             stop_working: shutdown.stop_working.clone(),
         });
         let dispatcher = Arc::new(Dispatcher::new(&self.consumer, Arc::clone(&station)));
@@ -175,6 +173,24 @@ impl Worker {
         work_is_over.cancel();
         flush(&acknowledging, shutdown).await;
         loops.end([receiving, acknowledging, apart]).await;
+    }
+
+    fn metrics(&self) -> ConsumerMetrics {
+        let limits = &self.parts.limits;
+        let metrics = ConsumerMetrics::new(&limits.queue, &self.consumer.event_types());
+        metrics.concurrency_limit.set(gauge(limits.concurrency));
+        metrics
+    }
+
+    fn breaker(&self, ledger: &Arc<Ledger>) -> Arc<Breaker> {
+        let surroundings = Surroundings {
+            queue: self.parts.limits.queue.clone(),
+            ledger: Arc::clone(ledger),
+            health: self.parts.health.clone(),
+            jitter: self.parts.jitter.clone(),
+            progress: Arc::clone(&self.progress),
+        };
+        Arc::new(Breaker::new(self.parts.limits.concurrency, surroundings))
     }
 }
 

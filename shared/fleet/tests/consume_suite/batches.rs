@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::message::{EventKey, FailureClass};
@@ -8,7 +7,8 @@ use fleet::{BatchError, BatchHandler, Envelope, HandlerError, Tx};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::stage::{Act, Job, Play, Stage};
+use crate::outages::pass;
+use crate::stage::{Act, Job, Journal, Play, Stage};
 
 /// The ids of the events of each call.
 type Batches = Arc<watch::Sender<Vec<Vec<String>>>>;
@@ -19,7 +19,7 @@ struct Group {
     gate: Arc<Semaphore>,
     /// Whether failures name their event.
     names_culprits: bool,
-    runs: Arc<Mutex<BTreeMap<String, u32>>>,
+    journal: Arc<Journal>,
 }
 
 impl BatchHandler for Group {
@@ -30,12 +30,6 @@ impl BatchHandler for Group {
         let ids = events.iter().map(|event| event.key.id.clone()).collect();
         self.batches.send_modify(|batches| batches.push(ids));
         for (index, event) in events.iter().enumerate() {
-            let run = {
-                let mut runs = self.runs.lock().unwrap();
-                let run = runs.entry(event.key.id.clone()).or_default();
-                *run += 1;
-                *run
-            };
             let error = match &event.data.act {
                 Act::Succeed | Act::Nothing => continue,
                 Act::Wait => {
@@ -49,7 +43,9 @@ impl BatchHandler for Group {
                 }
                 Act::Panic => panic!("a bug of the handler"),
                 Act::Reject => HandlerError::permanent("no customer"),
-                Act::Call(dependency) if run == 1 => HandlerError::unavailable(dependency.clone()),
+                Act::Call(dependency) if self.journal.is_down(dependency) => {
+                    HandlerError::unavailable(dependency.clone())
+                }
                 Act::Call(_) => continue,
                 _ => HandlerError::retryable("flaky"),
             };
@@ -82,7 +78,7 @@ impl Scene {
             batches: Arc::clone(&self.batches),
             gate: Arc::clone(&self.stage.gate),
             names_culprits,
-            runs: Arc::default(),
+            journal: Arc::clone(&self.stage.journal),
         };
         self.stage
             .start_with(|consumer| consumer.batch_handler(group))
@@ -264,12 +260,15 @@ async fn what_does_not_fit_the_schema_never_reaches_the_batch() {
 async fn an_outage_releases_the_whole_batch_uncharged() {
     let scene = Scene::new().await;
     let play = scene.start(false);
+    scene.stage.journal.set_down("smtp", true);
     scene
         .send_behind_a_gate((0..10).map(|n| match n {
             4 => Act::Call("smtp".into()),
             _ => Act::Succeed,
         }))
         .await;
+    pass(Duration::from_millis(100)).await;
+    scene.stage.journal.set_down("smtp", false);
     scene.stage.is_empty().await;
     assert_eq!(
         (scene.stage.processed().len(), scene.stage.charged()),
@@ -302,4 +301,55 @@ async fn a_batch_is_interrupted_at_the_end_of_the_grace_and_what_waits_is_given_
         .stage
         .until("all are visible", |counts| counts.visible == 31)
         .await;
+}
+
+/// Promise 7.
+#[tokio::test(start_paused = true)]
+async fn the_first_of_a_batch_that_finds_a_dependency_down_probes_it_alone_and_the_others_are_released()
+ {
+    let scene = Scene::new().await;
+    let play = scene.start(false);
+    scene.stage.journal.set_down("smtp", true);
+    let calls = (0..20).map(|_| Act::Call("smtp".into()));
+    scene.send_behind_a_gate(calls).await;
+    pass(Duration::from_millis(100)).await;
+    assert_eq!(scene.sizes()[..2], [1, 20]);
+    pass(Duration::from_secs(60)).await;
+    let sizes = scene.sizes();
+    assert!(
+        sizes.len() > 20 && sizes[2..].iter().all(|size| *size == 1),
+        "{sizes:?}"
+    );
+    scene.stage.journal.set_down("smtp", false);
+    scene.stage.is_empty().await;
+    assert_eq!(scene.stage.processed().len(), 21);
+    assert_eq!(
+        (scene.stage.charged(), scene.stage.dead_count().await),
+        (0, 0)
+    );
+    let received = scene.stage.receiving.received();
+    assert!(received.iter().all(|message| message.receive_count <= 2));
+    play.end(&scene.stage).await;
+}
+
+/// Promise 7.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_always_spoils_its_batch_is_charged_alone_in_the_end() {
+    let scene = Scene::new().await;
+    let play = scene.start(false);
+    scene.stage.journal.set_down("crm", true);
+    scene.stage.send_as("bad", Act::Call("crm".into())).await;
+    let mut sent = 0;
+    while scene.stage.dead_count().await == 0 {
+        scene.stage.send_as(&sent.to_string(), Act::Succeed).await;
+        sent += 1;
+        pass(Duration::from_millis(250)).await;
+        assert!(sent < 4_000, "it is never charged");
+    }
+    let (_, failure) = scene.stage.dead_letter().await;
+    assert_eq!(failure.key.id, "bad");
+    assert_eq!(failure.reason, "crm is unavailable to this message alone");
+    scene.stage.is_empty().await;
+    assert_eq!(scene.stage.processed().len(), sent);
+    play.end(&scene.stage).await;
 }

@@ -20,6 +20,9 @@ mod strangers;
 /// Dependencies that go down and come back.
 mod outages;
 
+/// Messages that are kept until what they need is back.
+mod probes;
+
 /// What the operators stop.
 mod pauses;
 

@@ -268,7 +268,7 @@ async fn every_gauge_is_back_where_it_began_when_all_is_settled() {
     let page = page.render();
     assert_eq!(value(&page, "fleet_inflight_messages"), 0.0);
     assert_eq!(value(&page, "fleet_breaker_state"), 0.0);
-    let transitions = "fleet_breaker_transitions_total{dependency=\"smtp\"";
+    let transitions = "fleet_breaker_transitions_total{queue=\"jobs\",dependency=\"smtp\"";
     assert!(value(&page, transitions) >= 3.0, "open, half open, closed");
     assert_eq!(value(&page, "fleet_dead_lettered_total"), 6.0);
     let outcomes = "fleet_messages_processed_total{queue=\"jobs\"";

@@ -134,6 +134,25 @@ impl Stage {
         }
     }
 
+    /// Returns the stage of another process on the same queue and database.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            dead: self.dead.clone(),
+            receiving: Meddler::new(&self.queue),
+            settling: Meddler::new(&self.queue),
+            leasing: Meddler::new(&self.queue),
+            burying: Meddler::new(&self.dead),
+            store: self.store.clone(),
+            health: Health::new(),
+            shutdown: Shutdown::new(GRACE),
+            valve: Valve::default(),
+            journal: Arc::clone(&self.journal),
+            gate: Arc::clone(&self.gate),
+            limits: self.limits.clone(),
+        }
+    }
+
     /// Starts a worker for jobs.
     pub(crate) fn start(&self) -> Play {
         self.start_with(|consumer| consumer.handler(self.obedient()))

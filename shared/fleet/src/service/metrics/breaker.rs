@@ -33,7 +33,7 @@ impl BreakerState {
     }
 }
 
-/// The metrics of one dependency's breaker; a clone counts into the same.
+/// The metrics of one dependency's breaker before one queue; a clone counts into the same.
 #[derive(Clone, Debug)]
 pub struct BreakerMetrics {
     state: Gauge,
@@ -42,7 +42,7 @@ pub struct BreakerMetrics {
 
 impl BreakerMetrics {
     /// Makes the metrics of a closed breaker.
-    pub fn new(dependency: &str) -> Self {
+    pub fn new(queue: &str, dependency: &str) -> Self {
         let states = [
             BreakerState::Closed,
             BreakerState::HalfOpen,
@@ -50,8 +50,8 @@ impl BreakerMetrics {
         ];
         let states = states.map(BreakerState::as_str);
         let metrics = Self {
-            state: metric::BREAKER_STATE.gauge(&[dependency]),
-            transitions: Family::new(&metric::BREAKER_TRANSITIONS, &[dependency], &states),
+            state: metric::BREAKER_STATE.gauge(&[queue, dependency]),
+            transitions: Family::new(&metric::BREAKER_TRANSITIONS, &[queue, dependency], &states),
         };
         metrics.state.set(BreakerState::Closed.value());
         metrics

@@ -133,10 +133,10 @@ catalogue! {
         "Age of the oldest outbox row that waits to be sent, 0 when none does";
     OUTBOX_PARKED = Gauge "fleet_outbox_parked" []
         "Outbox rows that SQS will never accept and somebody has to look at";
-    BREAKER_STATE = Gauge "fleet_breaker_state" ["dependency"]
-        "State of a dependency's breaker: 0 closed, 1 half open, 2 open";
-    BREAKER_TRANSITIONS = Counter "fleet_breaker_transitions_total" ["dependency", "to"]
-        "Changes of a dependency's breaker, by the state it went to";
+    BREAKER_STATE = Gauge "fleet_breaker_state" ["queue", "dependency"]
+        "State of a dependency's breaker before a queue: 0 closed, 1 half open, 2 open";
+    BREAKER_TRANSITIONS = Counter "fleet_breaker_transitions_total" ["queue", "dependency", "to"]
+        "Changes of a dependency's breaker before a queue, by the state it went to";
     DRAINING = Gauge "fleet_draining" []
         "1 while the process is shutting down, else 0";
     BUILD_INFO = Gauge "fleet_build_info" ["version", "commit"]

@@ -118,7 +118,7 @@ mod tests {
             let consumer = ConsumerMetrics::new("billing", &["invoice"]);
             SqsMetrics::new().requested("ReceiveMessage", "ok", Duration::from_secs(20));
             OutboxMetrics::new();
-            BreakerMetrics::new("postgres").changed_to(BreakerState::Open);
+            BreakerMetrics::new("billing", "postgres").changed_to(BreakerState::Open);
             consumer.concurrency_limit.set(16);
             consumer.started_after(Duration::from_millis(3));
             consumer.committed_after(Duration::from_secs(400));

@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::breaker::{Breaker, PAUSES, Surroundings};
+use super::error::DATABASE;
+use crate::service::health::Pulse;
+
+/// How long the database may take to show itself.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How often the watcher shows that it is alive while nothing is wrong.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Breaker {
+    /// Asks a database that is down until it is back, until told to stop.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the breaker in its state.
+    pub(super) async fn watch(&self, pulse: &Pulse, stop: &CancellationToken) {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = self.look_after_database(pulse) => {}
+        }
+    }
+
+    async fn look_after_database(&self, pulse: &Pulse) {
+        let mut outages = self.subscribe();
+        let mut pauses = self.pauses();
+        let mut pause = Duration::ZERO;
+        let mut up_since: Option<Instant> = None;
+        loop {
+            pulse.tick();
+            if !outages.borrow_and_update().is_down(DATABASE) {
+                up_since = up_since.or_else(|| Some(Instant::now()));
+                // Nobody drops the sender while its breaker is borrowed.
+                let _ = timeout(TICK, outages.changed()).await;
+                continue;
+            }
+            if let Some(since) = up_since.take() {
+                if since.elapsed() >= PAUSES.1 {
+                    pauses.reset();
+                }
+                pause = pauses.next();
+            }
+            sleep(pause).await;
+            if self.database_answers().await {
+                self.close(&DATABASE.into());
+            }
+            pause = pauses.next();
+        }
+    }
+
+    async fn database_answers(&self) -> bool {
+        let Surroundings { ledger, health, .. } = &self.surroundings;
+        let finding = match timeout(ANSWER_MAX, ledger.probe()).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
+        };
+        let answers = finding.is_ok();
+        if !answers {
+            self.show();
+        }
+        // It logs a change, and only a change.
+        health.set_check(DATABASE, finding);
+        answers
+    }
+}
