@@ -1,20 +1,30 @@
-//! An address in front of another one, which can be out of service.
+//! An address in front of another one, which can be out of service in two ways.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A listener that hangs up on everybody until it is opened.
 #[derive(Debug)]
 pub struct Gate {
     addr: SocketAddr,
-    is_open: Arc<AtomicBool>,
-    visitors: Arc<AtomicUsize>,
+    state: watch::Sender<State>,
+    visitors: watch::Sender<usize>,
     accepting: JoinHandle<()>,
+}
+
+/// What becomes of who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It hangs up.
+    Closed,
+    /// It lets through.
+    Open,
+    /// It neither reads nor writes nor hangs up, not even on those it had let through.
+    Stuck,
 }
 
 impl Gate {
@@ -24,26 +34,19 @@ impl Gate {
             .await
             .expect("loopback has a free port");
         let addr = listener.local_addr().expect("it is bound");
-        let is_open = Arc::new(AtomicBool::new(false));
-        let visitors = Arc::new(AtomicUsize::new(0));
-        let (open, count) = (Arc::clone(&is_open), Arc::clone(&visitors));
+        let state = watch::Sender::new(State::Closed);
+        let visitors = watch::Sender::new(0);
+        let (current, count) = (state.subscribe(), visitors.clone());
         let accepting = tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::SeqCst);
-                if !open.load(Ordering::SeqCst) {
-                    continue;
-                }
-                tokio::spawn(async move {
-                    if let Ok(mut far) = TcpStream::connect(target).await {
-                        // How a connection ends is between its two ends.
-                        let _ = copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
+            let mut passages = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
+                passages.spawn(pass(near, target, current.clone()));
             }
         });
         Self {
             addr,
-            is_open,
+            state,
             visitors,
             accepting,
         }
@@ -56,7 +59,14 @@ impl Gate {
 
     /// Lets everybody through who comes from now on.
     pub fn open(&self) {
-        self.is_open.store(true, Ordering::SeqCst);
+        self.state.send_replace(State::Open);
+    }
+
+    /// Leaves everybody hanging who is there or comes, as a broken network does.
+    ///
+    /// Who hangs goes on hanging when it is opened again.
+    pub fn stick(&self) {
+        self.state.send_replace(State::Stuck);
     }
 
     /// Returns the address it listens on.
@@ -66,8 +76,27 @@ impl Gate {
 
     /// Counts who has come so far.
     pub fn visitors(&self) -> usize {
-        self.visitors.load(Ordering::SeqCst)
+        *self.visitors.borrow()
     }
+}
+
+async fn pass(mut near: TcpStream, target: SocketAddr, mut state: watch::Receiver<State>) {
+    if *state.borrow() == State::Closed {
+        return;
+    }
+    let through = async {
+        if let Ok(mut far) = TcpStream::connect(target).await {
+            // How a connection ends is between its two ends.
+            let _ = copy_bidirectional(&mut near, &mut far).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        Ok(_) = state.wait_for(|state| *state == State::Stuck) => {}
+        () = through => return,
+    }
+    // Held open until the gate is dropped.
+    std::future::pending().await
 }
 
 impl Drop for Gate {

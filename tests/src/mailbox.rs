@@ -60,15 +60,25 @@ impl Mailbox {
     }
 
     /// Makes a queue with its dead-letter queue `NAME-dlq`, as the documentation recommends.
+    ///
+    /// `NAME.fifo` goes with `NAME-dlq.fifo`.
     pub async fn pair(sqs: &Sqs, name: &str) -> (Self, Self) {
-        let dead_name = format!("{name}-dlq");
-        let dead = Self::create(sqs, &dead_name, &[]).await;
+        let fifo: &[_] = match name.ends_with(".fifo") {
+            true => &[("FifoQueue", "true")],
+            false => &[],
+        };
+        let dead_name = match name.strip_suffix(".fifo") {
+            Some(stem) => format!("{stem}-dlq.fifo"),
+            None => format!("{name}-dlq"),
+        };
+        let dead = Self::create(sqs, &dead_name, fifo).await;
         let redrive = serde_json::json!({
             "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead_name}"),
             "maxReceiveCount": 100,
         })
         .to_string();
-        let attributes = [("VisibilityTimeout", "60"), ("RedrivePolicy", &redrive)];
+        let usual = [("VisibilityTimeout", "60"), ("RedrivePolicy", &redrive)];
+        let attributes = [&usual, fifo].concat();
         (Self::create(sqs, name, &attributes).await, dead)
     }
 
