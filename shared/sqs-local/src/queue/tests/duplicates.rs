@@ -1,5 +1,9 @@
 //! Spontaneous duplicates.
 
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 
 impl Stage {
@@ -85,4 +89,59 @@ fn a_message_that_was_received_too_often_has_no_duplicates() {
     stage.receive_one();
     assert!(stage.duplicate().is_some());
     assert_eq!(stage.duplicate(), None);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Send,
+    Receive,
+    Duplicate,
+    Delete(prop::sample::Index),
+    Change(prop::sample::Index, i32),
+    Wait(u64),
+    Purge,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let which = any::<prop::sample::Index>;
+    let step = prop_oneof![
+        3 => Just(Step::Send),
+        3 => Just(Step::Receive),
+        3 => Just(Step::Duplicate),
+        4 => which().prop_map(Step::Delete),
+        2 => (which(), 0..40).prop_map(|(which, secs)| Step::Change(which, secs)),
+        2 => (0..50u64).prop_map(Step::Wait),
+        1 => Just(Step::Purge),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+proptest! {
+    /// The stage checks after each step that every message stands in exactly one place.
+    #[test]
+    fn duplicates_leave_the_queue_whole_and_every_receipt_is_new(steps in steps()) {
+        let mut stage = Stage::standard(&[("RedrivePolicy", &redrive(5))]);
+        let mut receipts: Vec<String> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Send => drop(stage.send("a")),
+                Step::Receive => receipts.extend(stage.receive(2).into_iter().map(|(_, receipt)| receipt)),
+                Step::Duplicate => receipts.extend(stage.duplicate().map(|(_, receipt)| receipt)),
+                Step::Delete(which) if !receipts.is_empty() => {
+                    stage.delete(which.get::<String>(&receipts)).unwrap();
+                }
+                Step::Change(which, secs) if !receipts.is_empty() => {
+                    let _refused = stage.change(which.get::<String>(&receipts), secs);
+                }
+                Step::Delete(_) | Step::Change(..) => {}
+                Step::Wait(secs) => stage.wait(secs),
+                Step::Purge => {
+                    let _too_early = stage.queue.purge(stage.now, "orders");
+                    stage.check();
+                }
+            }
+        }
+        let distinct: BTreeSet<&String> = receipts.iter().collect();
+        prop_assert_eq!(distinct.len(), receipts.len());
+    }
 }
