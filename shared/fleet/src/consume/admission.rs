@@ -39,7 +39,7 @@ impl<E: Event> Admission<E> {
         seen: &mut Seen,
     ) -> Result<Envelope<E>, Ending> {
         let (station, message, lease) = (&self.station, &delivery.message, &delivery.lease);
-        let prepared = station.prepare(&event, message, lease, false, seen).await;
+        let prepared = station.prepare(&event, message, false, seen).await;
         let admitted = match prepared {
             Ok(()) => station.admit(&event.key, message, lease, seen).await,
             Err(ending) => Err(ending),

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::commit::commit;
 use super::context::Tx;
 use super::error::{BatchError, HandlerError};
-use super::execute::commit;
 use super::group::{Group, Item, Member, cut};
 use super::handler::BatchHandler;
 use super::outcome::{CONTENDED, Ending, Outcome};
@@ -100,12 +100,13 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
     async fn work_off(&self, mut groups: VecDeque<Group<H::Event>>) -> Vec<Item<H::Event>> {
         let mut kept = Vec::new();
         while let Some(mut group) = groups.pop_front() {
+            self.confirm_leases(&mut group).await;
             let copies = group.take_copies();
             let ran = self.transact(&mut group).await;
-            // A second copy of an event of this batch: done with the first, or to come back.
-            let of_copies = match &ran {
-                Ran::Committed => Outcome::Duplicate,
-                _ => CONTENDED,
+            // Of a group that was committed some may have been taken out before.
+            let done = match &ran {
+                Ran::Committed => group.keys(),
+                _ => Vec::new(),
             };
             match ran {
                 Ran::Committed => self.settle_all(group, Outcome::Processed.into()).await,
@@ -125,11 +126,28 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
                     groups.push_front(group);
                 }
             }
+            // A second copy of an event of this batch: done with the first, or to come back.
             for member in copies {
-                self.settle(member, of_copies.clone().into()).await;
+                let key = member.seen.key.as_ref();
+                let ending = match key.is_some_and(|key| done.contains(key)) {
+                    true => Outcome::Duplicate,
+                    false => CONTENDED,
+                };
+                self.settle(member, ending.into()).await;
             }
         }
         kept
+    }
+
+    /// Makes sure of every lease: a message that had to wait here may be somebody else's by now.
+    async fn confirm_leases(&self, group: &mut Group<H::Event>) {
+        let leases = group.members().iter().map(|member| &member.delivery.lease);
+        let confirmed = join_all(leases.map(|lease| self.station.confirm(lease))).await;
+        for (index, confirmed) in confirmed.into_iter().enumerate().rev() {
+            if let Err(ending) = confirmed {
+                self.settle(group.remove(index), ending).await;
+            }
+        }
     }
 
     /// Runs a group, and again when it lost a conflict.

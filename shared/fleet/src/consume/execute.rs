@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
+use super::commit::commit;
 use super::context::Context;
 use super::delivery::Delivery;
-use super::error::{DATABASE, HandlerError};
+use super::error::HandlerError;
 use super::lane::{Lane, Lanes, Single, Stop};
 use super::lease::Lease;
 use super::outcome::{CONTENDED, Ending, Outcome};
@@ -20,10 +21,7 @@ use super::seen::Seen;
 use super::station::Station;
 use super::waiting::KEEP_MARGIN;
 use crate::message::{EventKey, Message, RawEnvelope};
-use crate::store::{AttemptOutcome, History, StoreError, Transaction};
-
-/// How long a commit may take before its outcome counts as unknown.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::store::{AttemptOutcome, History, StoreError};
 
 /// Finds the handler of one message, runs it, and settles the message.
 ///
@@ -109,8 +107,9 @@ impl Attempt<'_> {
     }
 
     async fn prepare(&mut self, looks: bool) -> Result<(), Ending> {
-        let (station, lease) = (self.station, &self.delivery.lease);
-        let prepared = station.prepare(self.event, self.message, lease, looks, self.seen);
+        let prepared = self
+            .station
+            .prepare(self.event, self.message, looks, self.seen);
         prepared.await
     }
 
@@ -123,6 +122,10 @@ impl Attempt<'_> {
             delivery: Delivery { lease, .. },
             seen,
         } = self;
+        // Last, however long it took to learn about the message.
+        if let Err(ending) = station.confirm(lease).await {
+            return ending;
+        }
         seen.started = Instant::now();
         let deadline = seen.started + station.limits.handler_timeout;
         lease.keep_until(deadline + KEEP_MARGIN);
@@ -155,7 +158,7 @@ impl Attempt<'_> {
 }
 
 impl Station {
-    /// Makes sure of the lease, and learns whether a message is done already and what it was charged.
+    /// Learns whether a message is done already and what it was charged.
     ///
     /// # Errors
     ///
@@ -163,21 +166,17 @@ impl Station {
     ///
     /// # Cancellation
     ///
-    /// Nothing is lost by it; it is bounded by the lease and by the store's limits.
+    /// Nothing is lost by it; it is bounded by the store's limits.
     pub(super) async fn prepare(
         &self,
         event: &RawEnvelope<'_>,
         message: &Message,
-        lease: &Lease,
         looks: bool,
         seen: &mut Seen,
     ) -> Result<(), Ending> {
         self.metrics.started_after(self.age_of(message.sent_at));
         let looks = looks || message.receive_count > 1;
         let work = async {
-            if lease.confirm().await.is_err() {
-                return Err(Outcome::LeaseLost.into());
-            }
             if !looks {
                 return Ok(History::default());
             }
@@ -248,6 +247,23 @@ impl Station {
         Ok(())
     }
 
+    /// Makes sure that a message is ours, for half a lease at least, before its handler starts.
+    ///
+    /// # Errors
+    ///
+    /// The message has an ending without its handler.
+    ///
+    /// # Cancellation
+    ///
+    /// An extension that it asked for goes on.
+    pub(super) async fn confirm(&self, lease: &Lease) -> Result<(), Ending> {
+        let confirmed = async {
+            let confirmed = lease.confirm().await;
+            confirmed.map_err(|_lost| Outcome::LeaseLost.into())
+        };
+        self.unless_stopped(confirmed).await
+    }
+
     async fn unless_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Ending>>,
@@ -276,21 +292,4 @@ fn used_up() -> Ending {
 
 fn runtime_error(error: StoreError) -> Ending {
     HandlerError::of_runtime(error).into()
-}
-
-/// Commits; only a confirmed commit counts as done.
-///
-/// # Cancellation
-///
-/// The outcome is unknown then, as it is after the timeout: the store cleans
-/// up, and the inbox decides at the redelivery.
-pub(super) async fn commit(transaction: Box<dyn Transaction>) -> Ending {
-    match timeout(COMMIT_TIMEOUT, transaction.commit()).await {
-        Ok(Ok(())) => Outcome::Processed.into(),
-        Ok(Err(error)) => HandlerError::from(error).into(),
-        Err(_) => Outcome::Unavailable {
-            dependency: Some(DATABASE.into()),
-        }
-        .into(),
-    }
 }

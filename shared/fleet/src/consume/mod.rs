@@ -81,6 +81,9 @@ mod lane;
 /// Its wait for what is down.
 mod waiting;
 
+/// The end of its transaction.
+mod commit;
+
 /// Its way from decode to outcome.
 mod execute;
 

@@ -167,11 +167,16 @@ impl Worker {
         let receiving = loops.supervisor(&Handle::current(), &shutdown.stop_receiving);
         loops.receive(&receiving, receiver, &shutdown.stop_receiving);
 
-        drain(&receiving, &dispatcher, shutdown).await;
-        // The last chance for rows that an outage has kept back; without them nobody is charged.
-        let _ = timeout(LAST_ROWS_MAX, ledger.write_held()).await;
-        work_is_over.cancel();
-        flush(&acknowledging, shutdown).await;
+        let orderly = async {
+            drain(&receiving, &dispatcher, shutdown).await;
+            // The last chance for rows that an outage has kept back; without them nobody is charged.
+            let _ = timeout(LAST_ROWS_MAX, ledger.write_held()).await;
+            work_is_over.cancel();
+            acknowledging.ended().await;
+        };
+        if !in_time(orderly, &shutdown.stop_working, TAIL).await {
+            tracing::error!("acknowledgements did not go out in time");
+        }
         loops.end([receiving, acknowledging, apart]).await;
     }
 
@@ -202,13 +207,6 @@ async fn drain(receiving: &Supervisor, dispatcher: &Dispatcher, shutdown: &Shutd
     };
     if !in_time(work, &shutdown.stop_working, SETTLE_TAIL).await {
         tracing::error!("work did not end in time and is left to its leases");
-    }
-}
-
-/// Waits until the last acknowledgements have gone out.
-async fn flush(acknowledging: &Supervisor, shutdown: &Shutdown) {
-    if !in_time(acknowledging.ended(), &shutdown.stop_working, TAIL).await {
-        tracing::error!("acknowledgements did not go out in time");
     }
 }
 

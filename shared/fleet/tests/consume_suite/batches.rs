@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::message::{EventKey, FailureClass};
+use fleet::queue::{Queue as _, QueueAttributes};
 use fleet::store::{Claim, Store};
 use fleet::{BatchError, BatchHandler, Envelope, HandlerError, Tx};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::outages::pass;
-use crate::stage::{Act, Job, Journal, Play, Stage};
+use crate::stage::{Act, Job, Journal, Play, Stage, total};
 
 /// The ids of the events of each call.
 type Batches = Arc<watch::Sender<Vec<Vec<String>>>>;
@@ -86,20 +87,28 @@ impl Scene {
 
     /// Holds the committer until everything has been sent, so that it makes full batches of it.
     async fn send_behind_a_gate(&self, acts: impl IntoIterator<Item = Act>) {
+        let ids = (0..).map(|id: usize| id.to_string());
+        self.queue_up(ids.zip(acts)).await;
+        self.stage.gate.add_permits(1);
+    }
+
+    /// Holds the committer, and sends what waits for it.
+    async fn queue_up(&self, jobs: impl IntoIterator<Item = (String, Act)>) {
         self.stage.send_as("gate", Act::Wait).await;
         let mut batches = self.batches.subscribe();
         batches
             .wait_for(|batches| !batches.is_empty())
             .await
             .unwrap();
-        let acts: Vec<_> = acts.into_iter().collect();
-        let count = acts.len();
-        self.stage.send(acts).await;
-        self.stage.receiving.has_received(1 + count).await;
+        let mut count = 1;
+        for (id, act) in jobs {
+            self.stage.send_as(&id, act).await;
+            count += 1;
+        }
+        self.stage.receiving.has_received(count).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        self.stage.gate.add_permits(1);
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -351,5 +360,53 @@ async fn an_event_that_always_spoils_its_batch_is_charged_alone_in_the_end() {
     assert_eq!(failure.reason, "crm is unavailable to this message alone");
     scene.stage.is_empty().await;
     assert_eq!(scene.stage.processed().len(), sent);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_copy_is_not_taken_for_done_when_somebody_else_holds_the_first() {
+    let scene = Scene::new().await;
+    let key = EventKey::new("/test", "a");
+    let Claim::New(held) = scene.stage.store.claim("jobs", &key).await.unwrap() else {
+        panic!("nobody has claimed it");
+    };
+    let play = scene.start(true);
+    let jobs = ["a", "a", "b"].map(|id| (id.to_owned(), Act::Succeed));
+    scene.queue_up(jobs).await;
+    scene.stage.gate.add_permits(1);
+    let two_are_left = |counts: &QueueAttributes| total(counts) == 2;
+    scene.stage.until("two are left", two_are_left).await;
+    assert_eq!(scene.stage.processed(), ["b", "gate"]);
+    held.rollback().await;
+    scene.stage.is_empty().await;
+    assert_eq!(scene.stage.processed(), ["a", "b", "gate"]);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_lease_is_lost_before_its_batch_begins_is_left_to_others() {
+    let mut scene = Scene::new().await;
+    scene.stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = scene.start(true);
+    let jobs = ["a", "b"].map(|id| (id.to_owned(), Act::Succeed));
+    scene.queue_up(jobs).await;
+    // Somebody else deletes it, and the next heartbeat learns so.
+    let received = scene.stage.receiving.received();
+    let stolen = received
+        .iter()
+        .find(|message| message.body.contains("\"a\""))
+        .unwrap();
+    scene
+        .stage
+        .queue
+        .delete(std::slice::from_ref(&stolen.receipt))
+        .await
+        .unwrap();
+    scene.stage.leasing.was_asked(1, |_| true).await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    scene.stage.gate.add_permits(1);
+    scene.stage.is_empty().await;
+    assert_eq!(scene.stage.processed(), ["b", "gate"]);
+    assert_eq!((scene.sizes(), scene.stage.charged()), (vec![1, 1], 0));
     play.end(&scene.stage).await;
 }

@@ -115,6 +115,28 @@ async fn a_heartbeat_that_hangs_holds_up_no_settlement_for_longer_than_a_call_ma
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_panics_under_a_heartbeat_holds_up_no_settlement() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let mut beats = 0;
+    stage.leasing.rule(move |_| {
+        beats += 1;
+        match beats {
+            1 => Fate::Panics,
+            _ => Fate::Passes,
+        }
+    });
+    let play = stage.start();
+    stage.send([Act::Work(40)]).await;
+    let begun = Instant::now();
+    stage.is_empty().await;
+    assert!(begun.elapsed() <= Duration::from_secs(41));
+    assert_eq!((stage.journal.runs(), stage.processed().len()), (1, 1));
+    assert_eq!(stage.leasing.calls().len(), 2, "the lease was extended");
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn heartbeats_that_all_hang_lose_their_leases_on_time() {
     let mut stage = Stage::new().await;
     stage.limits.concurrency = 200;

@@ -112,6 +112,19 @@ async fn an_outage_at_the_end_does_not_hold_the_process_beyond_its_tail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_be_settled_and_what_cannot_be_acknowledged_share_one_tail() {
+    let stage = Stage::new().await;
+    let play = stage.start();
+    stage.settling.rule(|_| Fate::Hangs);
+    stage.burying.rule(|_| Fate::Hangs);
+    stage.send([Act::Succeed, Act::Reject]).await;
+    stage.burying.was_asked(1, |_| true).await;
+    stage.settling.was_asked(1, |_| true).await;
+    let took = play.end(&stage).await;
+    assert!(took <= GRACE + TAIL + Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn acknowledgements_that_fail_at_the_end_are_sent_again_while_there_is_time() {
     let stage = Stage::new().await;
     let play = stage.start();

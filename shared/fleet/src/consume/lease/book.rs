@@ -230,6 +230,15 @@ impl Book {
         Look { batch, lost, next }
     }
 
+    /// Lets every lease be extended anew whose extension will never be heard of.
+    pub(super) fn forget_calls(&mut self, now: Instant) {
+        for number in self.leases.keys().copied().collect::<Vec<_>>() {
+            if (self.ours(number)).is_ok_and(|held| std::mem::take(&mut held.extending)) {
+                self.reschedule(number, now);
+            }
+        }
+    }
+
     /// Notes how an extension ended, and tells whether its lease is lost by it.
     pub(super) fn extended(&mut self, extension: &Extension, end: Extended, now: Instant) -> bool {
         let (number, half) = (extension.number, self.visibility / 2);

@@ -25,6 +25,8 @@ impl Leases {
     ///
     /// Dropping the future ends the extensions; the leases run out by themselves.
     pub async fn keep(&self, queue: &dyn Queue, pulse: &Pulse, stop: &CancellationToken) {
+        // Of a run that ended early nobody hears any more how its calls went.
+        self.lock().forget_calls(Instant::now());
         let mut calls = FuturesUnordered::new();
         loop {
             pulse.tick();
