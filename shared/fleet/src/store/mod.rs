@@ -30,9 +30,9 @@ pub use error::{StoreError, StoreErrorClass};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
 pub use postgres::{
-    DeadCount, MigrateError, MigrateOptions, Migration, Migrations, Params, PlannedMigration,
-    PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Row, Subscription, ToSql,
-    migrate, plan,
+    ConsumerStanding, DeadCount, Extent, MigrateError, MigrateOptions, Migration, Migrations,
+    PRUNABLE, Params, Pause, Pausing, PlannedMigration, PoolStatus, PostgresOptions, PostgresStore,
+    PostgresTransaction, Process, Prunable, Row, Subscription, ToSql, migrate, plan,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
 

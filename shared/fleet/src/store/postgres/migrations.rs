@@ -102,6 +102,11 @@ impl Migrations {
                 name: "suspects",
                 sql: include_str!("../migrations/0002_suspects.sql"),
             },
+            Migration {
+                number: 3,
+                name: "upkeep",
+                sql: include_str!("../migrations/0003_upkeep.sql"),
+            },
         ],
     };
 }

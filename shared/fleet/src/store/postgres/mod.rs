@@ -39,6 +39,18 @@ mod migrations;
 /// Where every event stands, for `dev`.
 mod standing;
 
+/// Which processes serve.
+mod processes;
+
+/// What operators have paused.
+mod pauses;
+
+/// What one process at a time may do.
+mod leases;
+
+/// What is over.
+mod prune;
+
 /// Numbered SQL, compared with what was applied.
 mod applied;
 
@@ -67,6 +79,9 @@ use sql::Sql;
 pub use migrate::{MigrateOptions, migrate, plan};
 pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
 pub use options::PostgresOptions;
+pub use pauses::{Pause, Pausing};
+pub use processes::{ConsumerStanding, Process};
+pub use prune::{Extent, PRUNABLE, Prunable};
 pub use standing::DeadCount;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
