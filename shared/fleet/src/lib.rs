@@ -15,6 +15,7 @@
 //! | [`dead_letter`] | the copy that says why a message is dead |
 //! | [`relay`] | from the outbox to the queues |
 //! | [`consume`] | the loop, and what handlers see of it |
+//! | [`upkeep`] | what a process does beside its work: it shows itself, heeds pauses, prunes |
 //! | `testing` | feature `testing`: a Postgres and a queue for tests |
 //!
 //! # Examples
@@ -68,6 +69,8 @@ pub mod dead_letter;
 pub mod relay;
 
 pub mod consume;
+
+pub mod upkeep;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -15,6 +15,7 @@ pub(crate) const ROOMS: &[&str] = &[
     "dead_letter",
     "relay",
     "consume",
+    "upkeep",
     "testing",
 ];
 

@@ -27,6 +27,9 @@ mod pool;
 /// Which messages are ours.
 mod lease;
 
+/// How long things take.
+mod latencies;
+
 /// How far it all has come.
 mod progress;
 

@@ -36,6 +36,7 @@ pub(super) fn finished(
     let handler = seen.event_type.as_deref().unwrap_or(NO_HANDLER);
     let metrics = &station.metrics;
     metrics.handler(handler).ended(outcome.as_str(), took);
+    station.progress.took(took);
     if outcome.is_done() {
         let done_before = station.progress.done(*outcome == Outcome::Duplicate);
         let failure = message.failure.as_deref();

@@ -101,6 +101,16 @@ impl Worker {
         Arc::clone(&self.progress)
     }
 
+    /// Returns its limits and names.
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Returns the valve that stops its receiving.
+    pub fn valve(&self) -> Valve {
+        self.parts.valve.clone()
+    }
+
     /// Receives, works and settles until the shutdown, then drains.
     ///
     /// `aside` runs what must go on when a handler blocks its thread: the

@@ -6,6 +6,9 @@
 /// What the environment says, and everything that is wrong with it.
 pub mod config;
 
+/// Where this process runs.
+pub mod machine;
+
 /// Log lines, and a panic hook that writes one.
 pub mod telemetry;
 

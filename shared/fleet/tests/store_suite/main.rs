@@ -21,5 +21,17 @@ mod migrations;
 /// From the outbox to the queues.
 mod relay;
 
+/// What operators have paused.
+mod pauses;
+
+/// What one process at a time may do.
+mod leases;
+
+/// What is over.
+mod pruning;
+
+/// The row of a process.
+mod presence;
+
 /// How fast; run by hand.
 mod bench;

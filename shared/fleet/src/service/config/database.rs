@@ -5,7 +5,8 @@ use super::value::Secret;
 const SCHEMA: &str = "fleet";
 
 /// As many as one consumer runs handlers by default: more would only queue in
-/// Postgres, whose default limit of 100 connections leaves room for six processes.
+/// Postgres, whose default limit of 100 connections leaves room for five processes,
+/// each with one more for its upkeep.
 const POOL_SIZE: usize = 16;
 
 /// Beyond this a connection pooler between is the better answer.
@@ -26,7 +27,8 @@ pub struct DatabaseConfig {
     pub direct_url: Option<Secret>,
     /// `FLEET_SCHEMA`: the schema of the runtime's own tables.
     pub schema: String,
-    /// `DATABASE_POOL_SIZE`: how many connections this process opens at most.
+    /// `DATABASE_POOL_SIZE`: how many connections this process opens for its
+    /// work at most; upkeep has one of its own.
     pub pool_size: usize,
 }
 

@@ -137,6 +137,12 @@ catalogue! {
         "State of a dependency's breaker before a queue: 0 closed, 1 half open, 2 open";
     BREAKER_TRANSITIONS = Counter "fleet_breaker_transitions_total" ["queue", "dependency", "to"]
         "Changes of a dependency's breaker before a queue, by the state it went to";
+    PAUSED = Gauge "fleet_paused" ["queue"]
+        "1 while an operator has paused the consumer of the queue, else 0";
+    PRUNED = Counter "fleet_pruned_total" ["table"]
+        "Rows that were over and were deleted, by table";
+    PRUNE_LAST_SUCCESS = Gauge "fleet_prune_last_success_timestamp_seconds" []
+        "When this process last pruned every table to its end, as a Unix time, 0 if it never did";
     DRAINING = Gauge "fleet_draining" []
         "1 while the process is shutting down, else 0";
     BUILD_INFO = Gauge "fleet_build_info" ["version", "commit"]

@@ -17,6 +17,8 @@ mod outbox;
 
 mod breaker;
 
+mod upkeep;
+
 mod process;
 
 mod recorder;
@@ -31,3 +33,4 @@ pub use self::family::Family;
 pub use self::outbox::{OutboxDepth, OutboxMetrics};
 pub use self::recorder::{MetricsError, Recorder, install};
 pub use self::sqs::{SQS_OPERATIONS, SQS_RESULTS, SqsMetrics};
+pub use self::upkeep::{PauseMetrics, PruneMetrics};

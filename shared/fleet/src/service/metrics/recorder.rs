@@ -119,6 +119,8 @@ mod tests {
             SqsMetrics::new().requested("ReceiveMessage", "ok", Duration::from_secs(20));
             OutboxMetrics::new();
             BreakerMetrics::new("billing", "postgres").changed_to(BreakerState::Open);
+            PauseMetrics::new("billing").paused();
+            PruneMetrics::new(&["inbox"]).succeeded();
             consumer.concurrency_limit.set(16);
             consumer.started_after(Duration::from_millis(3));
             consumer.committed_after(Duration::from_secs(400));

@@ -55,6 +55,8 @@ pub struct ConsumerStanding {
     pub per_second: f64,
     /// How long 99 of 100 messages took at most, lately; none when none ended.
     pub p99_ms: Option<f64>,
+    /// The dependencies that are down, for which receiving has stopped.
+    pub down: Vec<String>,
     /// Whether an operator has paused it.
     pub paused: bool,
 }
