@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// A listener that hangs up on everybody until it is opened.
+/// A listener that hangs up on everybody while it is closed, which it is at first.
 #[derive(Debug)]
 pub struct Gate {
     addr: SocketAddr,
@@ -19,7 +19,7 @@ pub struct Gate {
 /// What becomes of who comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It hangs up.
+    /// It hangs up, also on those it had let through.
     Closed,
     /// It lets through.
     Open,
@@ -62,6 +62,11 @@ impl Gate {
         self.state.send_replace(State::Open);
     }
 
+    /// Hangs up on everybody who is there or comes, as a server that was stopped does.
+    pub fn close(&self) {
+        self.state.send_replace(State::Closed);
+    }
+
     /// Leaves everybody hanging who is there or comes, as a broken network does.
     ///
     /// Who hangs goes on hanging when it is opened again.
@@ -90,13 +95,15 @@ async fn pass(mut near: TcpStream, target: SocketAddr, mut state: watch::Receive
             let _ = copy_bidirectional(&mut near, &mut far).await;
         }
     };
-    tokio::select! {
+    let changed = tokio::select! {
         biased;
-        Ok(_) = state.wait_for(|state| *state == State::Stuck) => {}
+        Ok(state) = state.wait_for(|state| *state != State::Open) => *state,
         () = through => return,
+    };
+    if changed == State::Stuck {
+        // Held open until the gate is dropped.
+        std::future::pending().await
     }
-    // Held open until the gate is dropped.
-    std::future::pending().await
 }
 
 impl Drop for Gate {

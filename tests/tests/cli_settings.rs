@@ -6,12 +6,14 @@ use std::process::Stdio;
 use fleet_tests::process::{Ended, Process};
 use fleet_tests::site::fleet;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 10] = [
     "run",
     "relay",
     "dev",
     "enqueue",
     "queues",
+    "pause",
+    "resume",
     "migrate",
     "config",
     "healthcheck",

@@ -121,10 +121,27 @@ impl App {
             }
             Command::Enqueue(args) => command::enqueue::enqueue(&self, &args, env),
             Command::Queues(args) => command::queues::queues(&self, &args, env),
+            Command::Pause(args) => command::pause::pause(&self, &args, env),
+            Command::Resume(args) => command::resume::resume(&self, &args, env),
             Command::Migrate(args) => command::migrate::migrate(&self, &args, env),
             Command::Config(args) => command::config::config(&self, &args, env),
             Command::Healthcheck => command::healthcheck::healthcheck(env),
         }
+    }
+
+    /// Finds a consumer by its name; another name is a wrong command line.
+    pub(crate) fn find(&self, name: &str) -> Result<&Consumer, Exit> {
+        let found = self
+            .consumers
+            .iter()
+            .find(|consumer| consumer.name() == name);
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.consumers.iter().map(Consumer::name).collect();
+            Exit::refused(format!(
+                "there is no consumer {name}; this program has {}",
+                known.join(", ")
+            ))
+        })
     }
 
     /// Returns which consumer wants which events.

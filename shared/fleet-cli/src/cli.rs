@@ -5,6 +5,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+/// The most characters of a reason: it stands in every process's log. The story belongs elsewhere.
+const REASON_MAX: usize = 500;
+
+/// The shortest pause: anything less is over before it is heeded.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause with an end: nobody means more.
+const PAUSE_MAX: Duration = Duration::from_secs(365 * 86_400);
+
 /// Runs and operates a fleet of SQS workers. Configuration comes from the environment alone.
 #[derive(Debug, Parser)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
@@ -43,7 +52,24 @@ pub(crate) enum Command {
     )]
     Enqueue(Enqueue),
     /// Show each consumer's queue: backlog, in flight, delayed, dead letters, settings
+    ///
+    /// With DATABASE_URL also how many processes serve it, and whether it is paused. Exit code 3
+    /// when something could not be asked.
     Queues(Reading),
+    /// Stop a consumer's receiving in every process
+    ///
+    /// Processes that run heed it within 5 s, and those that start later too. Messages that are
+    /// being worked on are finished, the others wait in their queue. Who paused it, when and why
+    /// is recorded. A consumer that is already paused is refused.
+    #[command(
+        after_help = "Examples:\n  {program} pause billing --reason 'prices are wrong since 14:00'\n  {program} pause billing --reason 'database upgrade' --for 1h"
+    )]
+    Pause(Pause),
+    /// Let a paused consumer receive again
+    ///
+    /// Nothing changes when it is not paused.
+    #[command(after_help = "Examples:\n  {program} resume billing")]
+    Resume(Resume),
     /// Apply the migrations of the runtime and the domains
     ///
     /// Works under a lock; the previous release runs on the new schema. Refuses a database that is
@@ -76,6 +102,24 @@ pub(crate) struct Reading {
     /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// The consumer to pause
+    pub(crate) consumer: String,
+    /// Why, for those who wonder
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+    /// Resume by itself after this time (such as 90s, 1h); without it, when somebody says so
+    #[arg(long = "for", value_name = "TIME", value_parser = pause_length)]
+    pub(crate) length: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The consumer to resume
+    pub(crate) consumer: String,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +181,27 @@ fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|duration| Duration::try_from(duration).map_err(|error| error.to_string()))
 }
 
+/// Reads a reason: a line that says something.
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("say why".to_owned()),
+        text if text.chars().count() > REASON_MAX => {
+            Err(format!("say it in at most {REASON_MAX} characters"))
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn pause_length(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    match (PAUSE_MIN..=PAUSE_MAX).contains(&length) {
+        true => Ok(length),
+        false => {
+            Err("a pause lasts from a second to a year; without --for it has no end".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -154,5 +219,15 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
         assert!(duration("90").is_err());
         assert!(duration("-1s").is_err());
+    }
+
+    #[test]
+    fn a_pause_has_a_reason_and_a_length_that_somebody_can_mean() {
+        assert_eq!(reason(" why "), Ok("why".to_owned()));
+        assert!(reason("  ").is_err());
+        assert!(reason(&"x".repeat(501)).is_err());
+        assert_eq!(pause_length("1h"), Ok(Duration::from_secs(3_600)));
+        assert!(pause_length("0s").is_err());
+        assert!(pause_length("9000h").is_err());
     }
 }

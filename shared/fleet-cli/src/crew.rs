@@ -121,7 +121,7 @@ async fn recruit(
         },
         health: host.health.clone(),
         jitter: host.jitter.clone(),
-        valve: Valve::default(),
+        valve: Valve::unknown(),
         quarantine: host.quarantine.clone(),
     };
     Ok(Some(Worker::new(consumer, parts)))

@@ -23,6 +23,16 @@ impl Exit {
         Self::Refused(anyhow::Error::msg(text))
     }
 
+    /// Returns what is wrong, for a command that goes on without.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Failed(error)
+            | Self::Refused(error)
+            | Self::Partly(error)
+            | Self::Interrupted(error) => error,
+        }
+    }
+
     /// Says on stderr what is wrong and returns the exit code.
     pub(crate) fn report(&self, program: &str) -> ExitCode {
         let (code, error) = match self {

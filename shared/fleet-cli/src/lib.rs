@@ -1,7 +1,7 @@
 //! The command line of an SQS worker fleet.
 //!
 //! A program registers its consumers in an [`App`] and has `run`, `relay`, `dev`, `enqueue`,
-//! `queues`, `migrate`, `config` and `healthcheck` without writing them.
+//! `queues`, `pause`, `resume`, `migrate`, `config` and `healthcheck` without writing them.
 #![forbid(unsafe_code)]
 
 mod exit;
@@ -16,6 +16,10 @@ mod intake;
 
 mod settings;
 
+mod database;
+
+mod operator;
+
 mod cli;
 
 mod host;
@@ -25,6 +29,8 @@ mod said;
 mod lookup;
 
 mod crew;
+
+mod presence;
 
 mod command;
 

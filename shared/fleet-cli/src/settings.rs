@@ -46,6 +46,14 @@ pub(crate) fn database(env: &dyn Env) -> Result<DatabaseConfig, Exit> {
         .ok_or_else(|| Exit::refused("DATABASE_URL: is not set"))
 }
 
+/// Reads where the database is, for commands that can do with less.
+pub(crate) fn database_if_named(env: &dyn Env) -> Result<Option<DatabaseConfig>, Exit> {
+    match env.get("DATABASE_URL").filter(|url| !url.is_empty()) {
+        Some(_) => database(env).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Reads the settings of the consumers, for commands that need no database.
 pub(crate) fn consumers(
     env: &dyn Env,

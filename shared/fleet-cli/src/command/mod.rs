@@ -10,6 +10,10 @@ pub(crate) mod enqueue;
 
 pub(crate) mod queues;
 
+pub(crate) mod pause;
+
+pub(crate) mod resume;
+
 pub(crate) mod migrate;
 
 pub(crate) mod config;

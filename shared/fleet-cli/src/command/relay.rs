@@ -6,18 +6,17 @@ use fleet::queue::{ClientOptions, Queue, Sqs};
 use fleet::relay::Relay;
 use fleet::service::config::{Env, Loaded};
 
-use super::run::connect;
 use crate::app::App;
 use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
-use crate::settings;
+use crate::{database, presence, settings};
 
 /// Publishes the outbox until SIGTERM.
 pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
     let consumers: Vec<&Consumer> = app.consumers.iter().collect();
     let Loaded { settings, report } = settings::serving(env, &consumers)?;
-    let store = connect(&settings)?;
+    let store = database::for_work(&settings.database)?;
     let runtime = runtime()?;
     let host = Host::start(&app, &settings.service)?;
     host.warn(&report.warnings);
@@ -39,8 +38,10 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
 async fn serve(app: &App, site: &Site<'_>) -> Result<(), Exit> {
     crew::find_all(site).await?;
     crew::await_schema(site, app).await;
+    let upkeep = presence::begin(app, "relay", &[], site)?;
     site.host.health.set_started();
     publish(site).await;
+    upkeep.end().await;
     Ok(())
 }
 

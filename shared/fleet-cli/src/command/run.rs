@@ -3,7 +3,6 @@ use fleet::Consumer;
 use fleet::consume::Worker;
 use fleet::queue::Sqs;
 use fleet::service::config::{Env, Loaded};
-use fleet::store::{PostgresOptions, PostgresStore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -13,14 +12,14 @@ use crate::cli::Run;
 use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
-use crate::settings::{self, Settings};
+use crate::{database, presence, settings};
 
 /// Runs consumers until SIGTERM, or until their queues are empty.
 pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
     let consumers = choose(&mut app, &args.consumers)?;
     let Loaded { settings, report } =
         settings::serving(env, &consumers.iter().collect::<Vec<_>>())?;
-    let store = connect(&settings)?;
+    let store = database::for_work(&settings.database)?;
     let runtime = runtime()?;
     let host = Host::start(&app, &settings.service)?;
     host.warn(&report.warnings);
@@ -37,22 +36,6 @@ pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
         host.stop().await;
         ended
     })
-}
-
-/// Makes the pool; a database that is down is waited for later.
-pub(crate) fn connect(settings: &Settings) -> Result<PostgresStore, Exit> {
-    let database = &settings.database;
-    let options = PostgresOptions {
-        schema: database.schema.clone(),
-        direct_url: database
-            .direct_url
-            .as_ref()
-            .map(|url| url.expose().to_owned()),
-        pool_size: database.pool_size,
-        ..PostgresOptions::default()
-    };
-    PostgresStore::connect(database.url.expose(), options)
-        .map_err(|error| Exit::Refused(anyhow::Error::new(error).context("DATABASE_URL")))
 }
 
 async fn serve(
@@ -74,6 +57,7 @@ async fn serve(
         .zip(&site.settings.consumers)
         .map(|(worker, config)| Watched::new(config, site.sqs, worker.progress()))
         .collect();
+    let upkeep = presence::begin(app, "run", &workers, site)?;
     let mut working = start(workers, site.host);
     site.host.health.set_started();
     let drained = if args.drain {
@@ -83,8 +67,9 @@ async fn serve(
     } else {
         Ok(())
     };
-    finish(&mut working).await?;
-    drained
+    let finished = finish(&mut working).await;
+    upkeep.end().await;
+    finished.and(drained)
 }
 
 /// Sets workers to work, each in a task of its own.
@@ -107,17 +92,10 @@ pub(crate) async fn finish(working: &mut JoinSet<()>) -> Result<(), Exit> {
 
 /// Takes the named consumers out of the registration list; all when none is named.
 fn choose(app: &mut App, names: &[String]) -> Result<Vec<Consumer>, Exit> {
-    let consumers = std::mem::take(&mut app.consumers);
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| consumers.iter().all(|c| c.name() != **name))
-    {
-        let known: Vec<_> = consumers.iter().map(Consumer::name).collect();
-        return Err(Exit::refused(format!(
-            "there is no consumer {unknown}; this program has {}",
-            known.join(", ")
-        )));
+    for name in names {
+        app.find(name)?;
     }
+    let consumers = std::mem::take(&mut app.consumers);
     let is_chosen =
         |consumer: &Consumer| names.is_empty() || names.iter().any(|name| name == consumer.name());
     let chosen: Vec<_> = consumers.into_iter().filter(is_chosen).collect();

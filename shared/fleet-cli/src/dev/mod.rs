@@ -32,7 +32,7 @@ use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
 use crate::lines::Lines;
-use crate::{output, settings};
+use crate::{database, output, presence, settings};
 
 use embedded::Embedded;
 use feed::Feed;
@@ -112,7 +112,7 @@ async fn work(
     let overlay = Overlay::new(env, addresses, &consumers, args.drain);
     let Loaded { settings, report } =
         settings::serving(&overlay, &consumers.iter().collect::<Vec<_>>())?;
-    let store = run::connect(&settings)?;
+    let store = database::for_work(&settings.database)?;
     let host = Host::start(app, &settings.service)?;
     host.warn(&report.warnings);
     let sqs = Sqs::local(&addresses.endpoint);
@@ -143,6 +143,7 @@ async fn serve(
     }
     let workers = crew::recruit_all(consumers, site).await?;
     let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
+    let upkeep = presence::begin(app, "dev", &workers, site)?;
     let mut working = run::start(workers, host);
     host.health.set_started();
     if !args.drain {
@@ -151,8 +152,9 @@ async fn serve(
     let following = follow(app, args, lines, site, &progress);
     // The relay ends when the shutdown begins, which the follower requests at its end.
     let ((), ended) = tokio::join!(publish(site), following);
-    run::finish(&mut working).await?;
-    ended
+    let finished = run::finish(&mut working).await;
+    upkeep.end().await;
+    finished.and(ended)
 }
 
 /// Feeds the input and waits for its end, or for Ctrl-C; then requests the shutdown.
