@@ -40,8 +40,9 @@ pub struct Process {
     pub started_at: Timestamp,
 }
 
-/// What the row of a process says of one of its consumers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What the row of a process says of one of its consumers; another release may say less.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ConsumerStanding {
     /// The consumer.
     pub name: String,
@@ -106,8 +107,7 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// As the class says; of class `Statement` for a row of a release that
-    /// describes its consumers in another way.
+    /// As the class says; of class `Statement` for a row that is none of the fleet's.
     pub async fn processes(
         &self,
         within: Duration,
