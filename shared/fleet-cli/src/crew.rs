@@ -117,6 +117,8 @@ async fn recruit(
             receive_wait: config.receive_wait,
             visibility: found.attributes.visibility_timeout,
             unknown_type_grace: service.unknown_type_grace,
+            rate_limit: config.rate_limit,
+            bytes_max: Limits::BYTES_MAX,
             log_success: service.log.success,
         },
         health: host.health.clone(),

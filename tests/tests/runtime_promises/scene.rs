@@ -108,6 +108,8 @@ impl Scene {
                 receive_wait: Duration::from_secs(1),
                 visibility,
                 unknown_type_grace: Duration::from_secs(3600),
+                rate_limit: None,
+                bytes_max: Limits::BYTES_MAX,
                 log_success: LogSuccess::None,
             },
         }

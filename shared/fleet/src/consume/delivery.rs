@@ -26,16 +26,20 @@ pub(super) struct Delivery {
 /// A place in the pool, counted as long as it is taken.
 pub(super) struct Place {
     station: Arc<Station>,
+    bytes: u64,
     _permit: Permit,
 }
 
 impl Place {
     /// Takes a place for a message that was received.
-    pub(super) fn new(station: Arc<Station>, permit: Permit) -> Self {
+    pub(super) fn new(station: Arc<Station>, permit: Permit, message: &Message) -> Self {
+        let bytes = message.body.len() as u64;
+        station.budget.enter(bytes);
         station.metrics.inflight.increment(1.0);
         station.progress.received();
         Self {
             station,
+            bytes,
             _permit: permit,
         }
     }
@@ -43,6 +47,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.station.budget.leave(self.bytes);
         self.station.metrics.inflight.decrement(1.0);
         self.station.progress.settled();
     }

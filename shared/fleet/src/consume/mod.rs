@@ -24,6 +24,12 @@ mod settlement;
 /// The bounded concurrency.
 mod pool;
 
+/// The bytes of their bodies.
+mod budget;
+
+/// How many a second.
+mod rate;
+
 /// Which messages are ours.
 mod lease;
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,8 +11,10 @@ use super::outages::{Admission, Outages};
 use super::pace::Pace;
 use super::pool::Permit;
 use super::probe::Role;
-use super::receiver::{Received, Receiver};
+use super::rate::Bucket;
+use super::receiver::{Asked, Received, Receiver};
 use super::valve::Position;
+use crate::message::Message;
 use crate::queue::BATCH_ENTRIES_MAX;
 use crate::service::health::Pulse;
 
@@ -29,6 +32,9 @@ struct Polling<'r> {
     valve: watch::Receiver<Position>,
     receives: JoinSet<Received>,
     pace: Pace,
+    /// How many messages the receives under way ask for.
+    asked: Arc<AtomicUsize>,
+    bucket: Option<Bucket>,
     /// Permits for the next receive, and when it is sent with what there is.
     gathered: Vec<Permit>,
     send_at: Instant,
@@ -53,12 +59,15 @@ impl Receiver {
     /// It must not be dropped: messages of a receive under way would stay
     /// invisible for the whole visibility timeout.
     pub(super) async fn run(&self, pulse: &Pulse, stop: &CancellationToken) {
+        let rate_limit = self.station.limits.rate_limit;
         let mut polling = Polling {
             receiver: self,
             outages: self.station.breaker.subscribe(),
             valve: self.station.valve.subscribe(),
             receives: JoinSet::new(),
             pace: Pace::new(self.station.jitter.clone()),
+            asked: Arc::default(),
+            bucket: rate_limit.map(|limit| Bucket::new(limit, Instant::now())),
             gathered: Vec::new(),
             send_at: Instant::now(),
         };
@@ -102,6 +111,7 @@ impl Polling<'_> {
                 (permit, role) = self.receiver.let_through(), if appetite == Appetite::Probe => {
                     self.send(vec![permit], role);
                 }
+                () = self.receiver.station.budget.left() => {}
                 _ = self.outages.changed() => {}
                 _ = self.valve.changed() => {}
                 () = sleep_until(wake) => {}
@@ -135,12 +145,26 @@ impl Polling<'_> {
         }
         let under_way = self.receives.len();
         let has_room = self.pace.wants_more_than(under_way, Instant::now());
-        match self.outages.borrow_and_update().admission() {
-            Admission::All if has_room => {
-                Appetite::Messages(BATCH_ENTRIES_MAX.min(self.receiver.pool.size()))
-            }
-            Admission::One if has_room && under_way == 0 => Appetite::Probe,
-            Admission::All | Admission::One | Admission::Nothing => Appetite::Nothing,
+        let admission = self.outages.borrow_and_update().admission();
+        if !has_room || admission == Admission::Nothing {
+            return Appetite::Nothing;
+        }
+        match (admission, self.room()) {
+            (_, 0) => Appetite::Nothing,
+            (Admission::All, most) => Appetite::Messages(most),
+            (_, _) if under_way == 0 => Appetite::Probe,
+            (_, _) => Appetite::Nothing,
+        }
+    }
+
+    /// Returns how many messages rate and memory allow the next receive to bring.
+    fn room(&mut self) -> usize {
+        let asked = self.asked.load(Ordering::Relaxed);
+        let most = BATCH_ENTRIES_MAX.min(self.receiver.pool.size());
+        let most = self.receiver.station.budget.room(asked, most);
+        match &mut self.bucket {
+            Some(bucket) => bucket.room(asked, Instant::now()).min(most),
+            None => most,
         }
     }
 
@@ -150,6 +174,7 @@ impl Polling<'_> {
             self.gathered.clear();
             return 0;
         };
+        self.gathered.truncate(most);
         while !self.gathered.is_empty() && self.gathered.len() < most {
             let Some(permit) = self.receiver.pool.try_take() else {
                 break;
@@ -169,13 +194,18 @@ impl Polling<'_> {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let linger_ends = (!self.gathered.is_empty()).then_some(self.send_at);
+        let asked = self.asked.load(Ordering::Relaxed);
+        let bucket = self.bucket.as_ref();
+        let opens = bucket.and_then(|bucket| bucket.opens_at(asked));
         let soonest = linger_ends.into_iter().chain(self.pace.rests_until(now));
+        let soonest = soonest.chain(opens);
         soonest.fold(now + TICK, Instant::min)
     }
 
     /// Sends a receive for as many messages as there are permits.
     fn send(&mut self, permits: Vec<Permit>, role: Role) {
         let queue = Arc::clone(&self.receiver.queue);
+        let asked = Asked::new(permits.len(), &self.asked);
         let wait = self.receiver.station.limits.receive_wait;
         self.receives.spawn(async move {
             let sent = Instant::now();
@@ -185,6 +215,7 @@ impl Polling<'_> {
                 permits,
                 role,
                 answer,
+                asked,
             }
         });
     }
@@ -196,6 +227,7 @@ impl Polling<'_> {
             permits,
             role,
             answer,
+            asked,
         } = match received {
             Ok(received) => received,
             Err(error) => {
@@ -211,6 +243,7 @@ impl Polling<'_> {
         match answer {
             Ok(messages) => {
                 self.pace.brought(sent, messages.len(), permits.len());
+                self.account_for(&messages);
                 if self.receiver.is_paused() {
                     self.receiver.give_back(messages, sent).await;
                 } else {
@@ -219,5 +252,14 @@ impl Polling<'_> {
             }
             Err(_) => self.pace.failed(sent, Instant::now()),
         }
+        drop(asked);
+    }
+
+    fn account_for(&mut self, messages: &[Message]) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.pay(messages.len(), Instant::now());
+        }
+        let bytes = messages.iter().map(|message| message.body.len() as u64);
+        self.receiver.station.budget.learn(bytes);
     }
 }

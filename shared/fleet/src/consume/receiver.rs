@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
@@ -33,6 +34,29 @@ pub(super) struct Received {
     pub(super) permits: Vec<Permit>,
     pub(super) role: Role,
     pub(super) answer: Result<Vec<Message>, QueueError>,
+    pub(super) asked: Asked,
+}
+
+/// The messages that a receive under way asks for, counted until it has ended, be it by a panic.
+pub(super) struct Asked {
+    messages: usize,
+    of_all: Arc<AtomicUsize>,
+}
+
+impl Asked {
+    pub(super) fn new(messages: usize, of_all: &Arc<AtomicUsize>) -> Self {
+        of_all.fetch_add(messages, Ordering::Relaxed);
+        Self {
+            messages,
+            of_all: Arc::clone(of_all),
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.messages, Ordering::Relaxed);
+    }
 }
 
 impl Receiver {
@@ -48,11 +72,11 @@ impl Receiver {
             // Of a message that is being worked on only the newer receipt is kept.
             if let Some(lease) = self.leases.hold(&message, sent) {
                 self.dispatcher.dispatch(Delivery {
+                    place: Place::new(Arc::clone(&self.station), permit, &message),
                     message: Arc::new(message),
                     lease,
                     received: sent,
                     role: std::mem::take(&mut role),
-                    place: Place::new(Arc::clone(&self.station), permit),
                 });
             }
         }

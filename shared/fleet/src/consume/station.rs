@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acknowledger::Ack;
 use super::breaker::Breaker;
+use super::budget::Budget;
 use super::clock::Clock;
 use super::ledger::Ledger;
 use super::progress::Progress;
@@ -13,7 +14,7 @@ use super::successes::Successes;
 use super::suspects::Suspects;
 use super::valve::Valve;
 use crate::queue::Queue;
-use crate::service::config::LogSuccess;
+use crate::service::config::{LogSuccess, RateLimit};
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::Jitter;
 use crate::store::Store;
@@ -32,6 +33,7 @@ pub(super) struct Station {
     pub(super) jitter: Jitter,
     pub(super) metrics: ConsumerMetrics,
     pub(super) progress: Arc<Progress>,
+    pub(super) budget: Budget,
     pub(super) successes: Successes,
     pub(super) stop_receiving: CancellationToken,
     pub(super) stop_working: CancellationToken,
@@ -56,6 +58,16 @@ pub struct Limits {
     pub visibility: Duration,
     /// How long a message of an unknown type is waited for.
     pub unknown_type_grace: Duration,
+    /// The most messages a second.
+    pub rate_limit: Option<RateLimit>,
+    /// The most bytes of bodies in memory; one message is always possible.
+    pub bytes_max: u64,
     /// Which successes get a log line.
     pub log_success: LogSuccess,
+}
+
+impl Limits {
+    /// What bodies may take of a process's memory by default: enough for a full receive of the
+    /// largest and the sixteen in work beside it, and half of what a small container can spare.
+    pub const BYTES_MAX: u64 = 32 * 1024 * 1024;
 }

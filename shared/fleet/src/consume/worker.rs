@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acknowledger::Acknowledger;
 use super::breaker::{Breaker, Surroundings};
+use super::budget::Budget;
 use super::clock::Clock;
 use super::dispatch::Dispatcher;
 use super::lease::Leases;
@@ -146,6 +147,7 @@ impl Worker {
         let acks = loops.acknowledge(&acknowledging, acknowledger, &work_is_over);
 
         let pool = Pool::new(self.parts.limits.concurrency);
+        let budget = Budget::new(self.parts.limits.bytes_max);
         let suspects = Suspects::new(self.parts.quarantine, self.parts.limits.concurrency);
         let station = Arc::new(Station {
             limits: self.parts.limits,
@@ -160,6 +162,7 @@ impl Worker {
             jitter,
             metrics,
             progress: self.progress,
+            budget,
             successes: Successes::of(self.consumer.event_types()),
             stop_receiving: shutdown.stop_receiving.clone(),
             stop_working: shutdown.stop_working.clone(),

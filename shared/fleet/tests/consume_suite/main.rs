@@ -32,6 +32,9 @@ mod leases;
 /// How much is taken at once.
 mod flow;
 
+/// How much is taken in a time, and of which size.
+mod flow_limits;
+
 /// The end.
 mod shutdown;
 

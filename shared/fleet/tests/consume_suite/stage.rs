@@ -115,6 +115,8 @@ impl Stage {
             receive_wait: Duration::from_secs(20),
             visibility: Duration::from_secs(60),
             unknown_type_grace: Duration::from_secs(3600),
+            rate_limit: None,
+            bytes_max: Limits::BYTES_MAX,
             log_success: LogSuccess::All,
         };
         Self {

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::reader::{Reader, within};
+use super::rate::RateLimit;
+use super::reader::{Reader, anything, within};
 use super::service::ServiceConfig;
 use super::value::Value;
 
@@ -56,6 +57,8 @@ pub struct ConsumerConfig {
     pub max_attempts: u32,
     /// `<CONSUMER>_RECEIVE_WAIT`: how long a receive waits for a message; whole seconds.
     pub receive_wait: Duration,
+    /// `<CONSUMER>_RATE_LIMIT`: how many messages a second it receives at most.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl ConsumerConfig {
@@ -83,6 +86,7 @@ impl ConsumerConfig {
             within(1..=MAX_ATTEMPTS_MAX),
         );
         let receive_wait = reader.or_default(&variable("RECEIVE_WAIT"), RECEIVE_WAIT, long_poll);
+        let rate_limit = reader.optional(&variable("RATE_LIMIT"), anything);
 
         check_wait(
             reader,
@@ -104,6 +108,7 @@ impl ConsumerConfig {
             handler_timeout,
             max_attempts,
             receive_wait,
+            rate_limit,
         })
     }
 }
@@ -260,12 +265,7 @@ mod tests {
             .report
             .settings
             .iter()
-            .map(|setting| {
-                (
-                    setting.name.as_str(),
-                    setting.value.as_deref().expect("a default"),
-                )
-            })
+            .filter_map(|setting| Some((setting.name.as_str(), setting.value.as_deref()?)))
             .collect();
         assert_eq!(
             read(&typed)
@@ -320,6 +320,7 @@ mod tests {
             ("BILLING_HANDLER_TIMEOUT", "12h"),
             ("BILLING_RECEIVE_WAIT", "21s"),
             ("BILLING_RECEIVE_WAIT", "500ms"),
+            ("BILLING_RATE_LIMIT", "0"),
             ("BILLING_QUEUE_URL", ""),
         ] {
             let error = read(&[(name, value)]).expect_err(name);

@@ -20,6 +20,8 @@ mod env;
 
 mod value;
 
+mod rate;
+
 mod report;
 
 mod reader;
@@ -37,6 +39,7 @@ pub use self::aws::AwsConfig;
 pub use self::consumer::{ConsumerConfig, QueueUrl, RECEIVE_TAIL, consumer_prefix};
 pub use self::database::DatabaseConfig;
 pub use self::env::{Env, ProcessEnv};
+pub use self::rate::RateLimit;
 pub use self::reader::{Loaded, Reader, anything, load, within};
 pub use self::report::{ConfigError, Problem, Report, Setting, Source};
 pub use self::service::{LogConfig, LogFormat, LogSuccess, ServiceConfig};
