@@ -29,6 +29,16 @@ impl Books {
         Self::of(database)
     }
 
+    /// Makes a database with every migration applied, on a server of the test's own.
+    pub async fn migrated_on(server_url: &str) -> Self {
+        let database = TestDatabase::create(server_url, "template1")
+            .await
+            .expect("a test database can be made");
+        let migrated = bring_up_to_date(database.url()).await;
+        migrated.expect("the migrations fit an empty database");
+        Self::of(database)
+    }
+
     /// Makes a database with nothing in it.
     pub async fn empty() -> Self {
         let database: Result<_, DatabaseError> = TestDatabase::empty().await;

@@ -14,12 +14,20 @@ pub mod process;
 
 pub mod probe;
 
+pub mod cpu;
+
 pub mod gate;
+
+pub mod post_office;
 
 pub mod sockets;
 
 pub mod mailbox;
 
+pub mod load;
+
 pub mod books;
 
 pub mod site;
+
+pub mod workshop;

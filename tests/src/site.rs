@@ -34,15 +34,16 @@ pub struct Site {
 impl Site {
     /// Makes one whose database has every migration.
     pub async fn new() -> Self {
-        Self::on(Books::migrated().await).await
+        Self::at(Books::migrated().await).await
     }
 
     /// Makes one whose database has none.
     pub async fn unmigrated() -> Self {
-        Self::on(Books::empty().await).await
+        Self::at(Books::empty().await).await
     }
 
-    async fn on(books: Books) -> Self {
+    /// Makes one with this database.
+    pub async fn at(books: Books) -> Self {
         let sqs = Sqs::default();
         let (queue, dead_letters) = Mailbox::pair(&sqs, "billing").await;
         let server = Server::bind("127.0.0.1:0", sqs.clone())

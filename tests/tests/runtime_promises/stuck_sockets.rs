@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleet::message::{Outgoing, Receipt};
 use fleet::queue::{ClientOptions, EntryError, Queue, QueueErrorKind, Sqs as Account};
-use fleet_tests::gate::Gate;
+use fleet_tests::gate::{Gate, Way};
 use fleet_tests::mailbox::Mailbox;
 use fleet_tests::patience::until;
 use futures_util::future::join_all;
@@ -141,7 +141,7 @@ impl Case {
             self.mailbox.send("another", Default::default()).await;
         }
         if self.fault == "black-hole" {
-            self.gate.stick();
+            self.gate.turn(Way::Stuck);
         }
         let begun = Instant::now();
         let answer = self.call.run(self.queue.as_ref(), &receipt).await;

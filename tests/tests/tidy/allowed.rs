@@ -45,4 +45,10 @@ pub(crate) const ALLOWED: &[Allowed] = &[
         what: "",
         reason: "a benchmark that watches another process from outside",
     },
+    Allowed {
+        rule: "sleeping tests",
+        path: "tests/src/bin/sturdy.rs",
+        what: "",
+        reason: "to take time is the work of its handler",
+    },
 ];

@@ -18,6 +18,7 @@ use std::time::Duration;
 use account::Account;
 use programs::Programs;
 use supervisor::Supervisor;
+use tokio::net::TcpSocket;
 
 /// How many ports are tried: between asking for a free one and Postgres binding
 /// it another process may take it, but hardly five times running.
@@ -28,6 +29,14 @@ pub struct Cluster {
     supervisor: Supervisor,
     port: u16,
     password: String,
+}
+
+/// A Postgres that was killed; its address refuses, and its data are what it had committed.
+#[derive(Debug)]
+pub struct CrashedCluster {
+    cluster: Cluster,
+    /// Keeps others from taking the port meanwhile.
+    _port: TcpSocket,
 }
 
 /// What a crash of the machine may cost; the cluster is removed at its end in
@@ -134,6 +143,25 @@ impl Cluster {
         self.supervisor.directory()
     }
 
+    /// Kills Postgres without a checkpoint, as a crash does.
+    ///
+    /// # Errors
+    /// When its supervisor does not answer.
+    ///
+    /// # Cancellation
+    /// The cluster is lost, as if it were dropped.
+    pub async fn crash(mut self) -> Result<CrashedCluster, ClusterError> {
+        blocking(move || {
+            self.supervisor.ask("crash", "")?;
+            let port = reserve(self.port).map_err(ClusterError::machine("keep the port"))?;
+            Ok(CrashedCluster {
+                cluster: self,
+                _port: port,
+            })
+        })
+        .await?
+    }
+
     /// Stops Postgres and removes its directory, as dropping does, but without
     /// blocking the runtime.
     ///
@@ -172,6 +200,24 @@ impl Cluster {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl CrashedCluster {
+    /// Starts Postgres again, at the same address.
+    ///
+    /// # Errors
+    /// When it does not start.
+    ///
+    /// # Cancellation
+    /// The cluster is lost, as if it were dropped.
+    pub async fn restart(mut self) -> Result<Cluster, ClusterError> {
+        let port = self.cluster.port.to_string();
+        blocking(move || {
+            self.cluster.supervisor.ask("start", &port)?;
+            Ok(self.cluster)
+        })
+        .await?
     }
 }
 
@@ -215,6 +261,14 @@ fn free_port() -> Result<u16, ClusterError> {
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(ClusterError::machine("find a free port on 127.0.0.1"))
+}
+
+/// Takes a port without listening on it; Postgres may join, nobody else does.
+fn reserve(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    Ok(socket)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -272,6 +326,33 @@ mod tests {
             directory.display()
         );
         assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_before_a_crash_is_there_after_it_and_nobody_is_heard_between() {
+        let cluster = Cluster::start().await.unwrap();
+        let url = cluster.url();
+        let connect = || tokio_postgres::connect(&url, tokio_postgres::NoTls);
+        let (client, connection) = connect().await.unwrap();
+        let write = "create table kept as select 7 as one";
+        let (written, closed) = tokio::join!(
+            async move {
+                let written = client.batch_execute(write).await;
+                drop(client);
+                written
+            },
+            connection
+        );
+        written.unwrap();
+        closed.unwrap();
+
+        let crashed = cluster.crash().await.unwrap();
+        assert!(connect().await.is_err());
+        let _cluster = crashed.restart().await.unwrap();
+        let (client, connection) = connect().await.unwrap();
+        let read = async move { client.query_one("select one from kept", &[]).await };
+        let (row, _closed) = tokio::join!(read, connection);
+        assert_eq!(row.unwrap().get::<_, i32>(0), 7);
     }
 
     #[tokio::test]

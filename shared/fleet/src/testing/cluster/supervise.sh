@@ -17,13 +17,18 @@ temp=$1
 shift
 programs='' libraries='' postmaster=''
 
-clean() {
-    trap '' HUP INT TERM
+crash() {
     if [ -n "$postmaster" ]; then
         # Immediate shutdown: Postgres kills what is left after 5 s by itself.
         kill -QUIT "$postmaster" 2>/dev/null
         wait "$postmaster"
+        postmaster=''
     fi
+}
+
+clean() {
+    trap '' HUP INT TERM
+    crash
     cd / && rm -rf "$dir"
 }
 
@@ -93,6 +98,10 @@ while read -r verb argument; do
             postmaster=''
         fi
         answer "$result"
+        ;;
+    crash)
+        crash
+        answer 0
         ;;
     esac
 done

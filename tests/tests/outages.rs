@@ -1,0 +1,263 @@
+//! Ten seconds without SQS, Postgres, or a service that handlers need, under load.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use fleet::testing::cluster::{Cluster, CrashedCluster};
+use fleet_tests::books::Books;
+use fleet_tests::cpu::cpu_time;
+use fleet_tests::gate::{Gate, Way};
+use fleet_tests::load::{Load, send_job};
+use fleet_tests::mailbox::Counts;
+use fleet_tests::patience::{PATIENCE, until_within};
+use fleet_tests::post_office::PostOffice;
+use fleet_tests::process::Signal;
+use fleet_tests::site::Site;
+use fleet_tests::workshop::{Hand, Report, Workshop};
+use sqs_local::Sqs;
+use tokio::join;
+use tokio::time::{interval, timeout};
+
+/// How long something is away.
+const OUTAGE: Duration = Duration::from_secs(10);
+
+/// How long after its end the first message may take to have its effect.
+const RESUME_MAX: Duration = Duration::from_secs(5);
+
+/// How much of a core a process may use while it can do nothing.
+const IDLE_SHARE_MAX: f64 = 0.05;
+
+/// Jobs that are there before the processes are.
+const BACKLOG: u64 = 100;
+
+/// Jobs that come each tenth of a second.
+const RATE: u64 = 5;
+
+/// Effects after which the processes are in full swing.
+const IN_FULL_SWING: u64 = 150;
+
+/// Calls that a consumer makes; the producer is spared.
+const REFUSALS: &str = "unavailable ops=ReceiveMessage,DeleteMessage,DeleteMessageBatch,\
+                        ChangeMessageVisibility,ChangeMessageVisibilityBatch";
+
+/// What goes away, and how.
+#[derive(Debug)]
+enum Outage {
+    /// An address.
+    Gate(Gate, Way),
+    /// SQS answers, and refuses.
+    Refusals,
+    /// Postgres is killed.
+    Crash(Cluster),
+}
+
+/// What is away.
+#[derive(Debug)]
+enum Away {
+    Gate(Gate, Way),
+    Refusals,
+    Crash(CrashedCluster),
+}
+
+impl Outage {
+    fn name(&self) -> String {
+        match self {
+            Self::Gate(_, way) => format!("{way:?}"),
+            Self::Refusals => "answers with 503".to_owned(),
+            Self::Crash(_) => "crashes".to_owned(),
+        }
+    }
+
+    async fn begin(self, sqs: &Sqs) -> Away {
+        match self {
+            Self::Gate(gate, way) => {
+                gate.turn(way);
+                Away::Gate(gate, way)
+            }
+            Self::Refusals => {
+                sqs.set_faults(REFUSALS.parse().expect("it is a plan"));
+                Away::Refusals
+            }
+            Self::Crash(cluster) => {
+                Away::Crash(cluster.crash().await.expect("Postgres can be killed"))
+            }
+        }
+    }
+}
+
+impl Away {
+    /// Ends the outage; what was away is back for as long as what is returned.
+    async fn end(self, sqs: &Sqs) -> Outage {
+        match self {
+            Self::Gate(gate, way) => {
+                gate.open();
+                Outage::Gate(gate, way)
+            }
+            Self::Refusals => {
+                sqs.clear_faults();
+                Outage::Refusals
+            }
+            Self::Crash(crashed) => {
+                Outage::Crash(crashed.restart().await.expect("Postgres starts again"))
+            }
+        }
+    }
+}
+
+/// Makes a site from which what a consumer may hold of a lost answer is back soon.
+async fn site(books: Books) -> Site {
+    let site = Site::at(books).await;
+    site.queue.set("VisibilityTimeout", "15").await;
+    site
+}
+
+/// Opens a workshop whose SQS is behind a gate.
+async fn without_sqs(way: Way) -> (Workshop, Outage) {
+    let mut site = site(Books::migrated().await).await;
+    let gate = site.gate_queues().await;
+    gate.open();
+    (open(site).await, Outage::Gate(gate, way))
+}
+
+/// Opens a workshop whose Postgres is behind a gate.
+async fn without_postgres(way: Way) -> (Workshop, Outage) {
+    let mut site = site(Books::migrated().await).await;
+    let gate = site.gate_database().await;
+    gate.open();
+    (open(site).await, Outage::Gate(gate, way))
+}
+
+/// Opens a workshop whose post office is behind a gate.
+async fn without_mail(way: Way, office: &PostOffice) -> (Workshop, Outage) {
+    let gate = Gate::closed(office.addr()).await;
+    gate.open();
+    let site = site(Books::migrated().await).await;
+    let site = site.with("POST_OFFICE_ADDR", &gate.addr().to_string());
+    (open(site).await, Outage::Gate(gate, way))
+}
+
+async fn open(site: Site) -> Workshop {
+    Workshop::new(site, env!("CARGO_BIN_EXE_sturdy")).await
+}
+
+/// Lives through one outage with so many processes, and checks everything that is promised.
+///
+/// `red` is the check by which `/readyz` has to say what is missing, if it is to say so.
+async fn live_through(scene: (Workshop, Outage), processes: usize, red: Option<&str>) {
+    let (shop, outage) = scene;
+    for id in 0..BACKLOG {
+        send_job(&shop.site.queue, id, id % 50).await;
+    }
+    let mut hands = Vec::new();
+    for _ in 0..processes {
+        hands.push(shop.start().await);
+    }
+    let load = Load::start(&shop.site.queue, BACKLOG, RATE);
+    shop.until_effects(IN_FULL_SWING).await;
+
+    let name = outage.name();
+    let before: Vec<_> = hands
+        .iter()
+        .map(|hand| cpu_time(hand.process.id()))
+        .collect();
+    let away = outage.begin(shop.site.sqs()).await;
+    endure(&hands, red).await;
+    for (hand, before) in hands.iter().zip(before) {
+        let used = cpu_time(hand.process.id()) - before;
+        let share = used.as_secs_f64() / OUTAGE.as_secs_f64();
+        assert!(share < IDLE_SHARE_MAX, "{name}: used {share:.3} of a core");
+    }
+
+    let _back = away.end(shop.site.sqs()).await;
+    let done = shop.effects().await;
+    until_within(RESUME_MAX, &format!("{name} no more"), || async {
+        (shop.effects().await > done).then_some(())
+    })
+    .await;
+    for hand in &hands {
+        hand.probe.until_ready().await;
+    }
+    let jobs = load.stop().await;
+    until_within(2 * PATIENCE, "everything is done", || async {
+        let is_empty = shop.site.queue.counts().await == Counts::NONE;
+        (is_empty && shop.effects().await >= jobs).then_some(())
+    })
+    .await;
+    shop.assert_each_done_once(jobs).await;
+    assert_receives(hands, jobs, processes as u64 + 1).await;
+}
+
+/// Looks on while something is away: every process lives, and says which check is red at the end.
+async fn endure(hands: &[Hand], red: Option<&str>) {
+    let watch = async {
+        let mut seconds = interval(Duration::from_secs(1));
+        loop {
+            seconds.tick().await;
+            for hand in hands {
+                hand.probe.assert_live().await;
+            }
+        }
+    };
+    let elapsed = timeout(OUTAGE, watch).await;
+    elapsed.expect_err("the watch goes on for ever");
+    for hand in hands {
+        let answer = hand.probe.get("/readyz").await;
+        let answer = answer.expect("/readyz is answered");
+        let status = if red.is_some() { 503 } else { 200 };
+        let named = red.is_none_or(|check| answer.body.contains(check));
+        assert!(answer.status == status && named, "{answer:?}");
+    }
+}
+
+/// Ends the processes, and checks how often SQS has handed out each message.
+async fn assert_receives(hands: Vec<Hand>, jobs: u64, receives_max: u64) {
+    let mut reports = Vec::new();
+    for hand in hands {
+        hand.process.signal(Signal::Terminate);
+        let ended = hand.process.ended().await.with_code(0);
+        reports.extend(Report::find_in(&ended.stderr));
+    }
+    let receives = Report::receives(&reports);
+    assert_eq!(receives.len() as u64, jobs, "each message has its line");
+    let most = receives.iter().max_by_key(|(_, receives)| **receives);
+    let (message, most) = most.expect("there are messages");
+    let story: Vec<_> = reports.iter().filter(|r| r.message == *message).collect();
+    assert!(*most <= receives_max, "{most} receives: {story:?}");
+}
+
+/// Promise 7: an outage of SQS costs a message at most one receive more, and nobody dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_seconds_without_sqs_cost_nothing() {
+    let red = Some("queue billing");
+    let refusing = site(Books::migrated().await).await;
+    join!(
+        live_through(without_sqs(Way::Refuses).await, 1, red),
+        live_through(without_sqs(Way::Silent).await, 1, red),
+        live_through(without_sqs(Way::HangsUp).await, 2, red),
+        live_through((open(refusing).await, Outage::Refusals), 1, red),
+    );
+}
+
+/// Promise 7: an outage of Postgres charges nobody, and is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_seconds_without_postgres_cost_nothing() {
+    let cluster = Cluster::start().await.expect("there is a Postgres");
+    let site = site(Books::migrated_on(&cluster.url()).await).await;
+    let crash = (open(site).await, Outage::Crash(cluster));
+    let red = Some("database");
+    join!(
+        live_through(without_postgres(Way::HangsUp).await, 2, red),
+        live_through(crash, 1, red),
+    );
+}
+
+/// Promise 7: an outage of what handlers need stops receiving, and ends by a probe.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_seconds_without_a_service_cost_nothing() {
+    let office = PostOffice::open().await;
+    join!(
+        live_through(without_mail(Way::Refuses, &office).await, 1, None),
+        live_through(without_mail(Way::Silent, &office).await, 1, None),
+        live_through(without_mail(Way::HangsUp, &office).await, 2, None),
+    );
+}
