@@ -9,7 +9,7 @@ use fleet::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
-const INSERT: &str = "insert into effects (event) values ($1)";
+pub(crate) const INSERT: &str = "insert into effects (event) values ($1)";
 
 /// What a handler is told to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

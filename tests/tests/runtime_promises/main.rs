@@ -11,6 +11,7 @@ mod scene;
 mod effects;
 mod database;
 mod acknowledgements;
+mod cancelled_handlers;
 mod dead_letters;
 mod leases;
 mod liveness;
