@@ -174,6 +174,7 @@ fn limits() -> Limits {
         unknown_type_grace: Duration::from_secs(3600),
         rate_limit: None,
         bytes_max: Limits::BYTES_MAX,
+        group_policy: None,
         log_success: LogSuccess::None,
     }
 }

@@ -119,6 +119,7 @@ async fn recruit(
             unknown_type_grace: service.unknown_type_grace,
             rate_limit: config.rate_limit,
             bytes_max: Limits::BYTES_MAX,
+            group_policy: config.group_policy,
             log_success: service.log.success,
         },
         health: host.health.clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use fleet::queue::{Queue, QueueAttributes, QueueError, QueueErrorKind, Sqs};
-use fleet::service::config::{ConsumerConfig, ServiceConfig, consumer_prefix};
+use fleet::service::config::{ConsumerConfig, GroupPolicy, ServiceConfig, consumer_prefix};
 use fleet::service::retry::Backoff;
 
 use crate::exit::Exit;
@@ -13,6 +13,9 @@ use crate::said::{PAUSES, Said};
 
 /// How much longer than its wait a receive may take before it is given up.
 const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
+
+/// How often a message is received that halts its group for a day.
+const HALTED_RECEIVES_MIN: u64 = 24 * 12;
 
 /// How often a message of an unknown type is received while its grace lasts: once a minute.
 const UNKNOWN_TYPE_PERIOD: Duration = Duration::from_secs(60);
@@ -129,6 +132,13 @@ pub(crate) fn check(
             max_receive_count = receives,
             max_attempts = config.max_attempts,
             "maxReceiveCount is a backstop and should be ten times the attempts"
+        );
+    }
+    if config.group_policy == Some(GroupPolicy::Halt) && receives < HALTED_RECEIVES_MIN {
+        tracing::warn!(
+            queue = name,
+            max_receive_count = receives,
+            "a group halts only until SQS moves its message at maxReceiveCount; raise that to 1000"
         );
     }
     Ok(())

@@ -110,6 +110,7 @@ impl Scene {
                 unknown_type_grace: Duration::from_secs(3600),
                 rate_limit: None,
                 bytes_max: Limits::BYTES_MAX,
+                group_policy: None,
                 log_success: LogSuccess::None,
             },
         }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::lease::Lease;
@@ -21,6 +22,26 @@ pub(super) struct Delivery {
     /// What it is to the breaker.
     pub(super) role: Role,
     pub(super) place: Place,
+    /// Who waits behind it; nobody does on a standard queue.
+    pub(super) successor: Option<Successor>,
+}
+
+/// Whoever waits for a message to be gone. Dropping it says that the message comes back.
+#[derive(Debug)]
+pub(super) struct Successor(oneshot::Sender<()>);
+
+impl Successor {
+    /// Makes one, and the end at which it waits.
+    pub(super) fn new() -> (Self, oneshot::Receiver<()>) {
+        let (successor, settled) = oneshot::channel();
+        (Self(successor), settled)
+    }
+
+    /// Says that the message is gone for good.
+    pub(super) fn take_over(self) {
+        // Nobody may be there any more.
+        let _ = self.0.send(());
+    }
 }
 
 /// A place in the pool, counted as long as it is taken.

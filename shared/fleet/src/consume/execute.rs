@@ -214,7 +214,7 @@ impl Station {
         lease: &Lease,
         seen: &mut Seen,
     ) -> Result<(), Ending> {
-        if seen.is_used_up(self.limits.attempts_max) {
+        if self.limits.give_up_on(&seen.history) {
             return Err(used_up());
         }
         if !seen.is_suspect(message) {

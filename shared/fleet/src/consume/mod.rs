@@ -45,6 +45,9 @@ mod valve;
 /// What receives did not end well.
 mod ledger;
 
+/// What stands still.
+mod halted;
+
 /// Those that may have taken a process along.
 mod suspects;
 
@@ -107,6 +110,9 @@ mod commit_group;
 
 /// The consumers and their handlers.
 mod router;
+
+/// One after another.
+mod serial;
 
 /// A task for each message.
 mod dispatch;

@@ -77,6 +77,7 @@ impl Receiver {
                     lease,
                     received: sent,
                     role: std::mem::take(&mut role),
+                    successor: None,
                 });
             }
         }

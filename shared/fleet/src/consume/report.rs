@@ -51,6 +51,7 @@ pub(super) fn finished(
         Settlement::Delete => ("deleted", None),
         Settlement::Retry { after } => ("retried", Some(after.as_secs())),
         Settlement::Release { after } => ("released", Some(after.as_secs())),
+        Settlement::Halt { after, .. } => ("halted", Some(after.as_secs())),
         Settlement::DeadLetter { .. } => ("dead_lettered", None),
         Settlement::Abandon => ("abandoned", None),
     };

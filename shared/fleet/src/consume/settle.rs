@@ -45,6 +45,7 @@ impl Station {
             received,
             role,
             place,
+            successor,
         } = delivery;
         let lease = lease.end().await.ok();
         // Work that is committed stays done, whoever holds the message now.
@@ -65,6 +66,7 @@ impl Station {
             receives: message.receive_count,
             held_for: received.elapsed(),
             unknown_type_grace: self.limits.unknown_type_grace,
+            group_policy: self.limits.group_policy,
             now: self.clock.now(),
         };
         let decided = match lease {
@@ -75,8 +77,16 @@ impl Station {
         if let Some(lease) = lease {
             self.acknowledge(lease, &settlement).await;
         }
+        if let Some(halted) = &self.halted {
+            halted.learn(&message, &settlement);
+        }
         report::finished(self, &message, &seen, &ending, &settlement);
         drop(place);
+        if let Some(successor) = successor
+            && settlement.is_final()
+        {
+            successor.take_over();
+        }
     }
 
     /// Learns what an end says about the handlers and what they need.
@@ -102,6 +112,10 @@ impl Station {
             }
             // What cannot be written now is charged later, and counts all the same.
             Settlement::Retry { .. } => self.record(row).await,
+            Settlement::Halt { reason, .. } => {
+                let unwritten = || self.halted_row(spell, reason);
+                self.record([row.unwrap_or_else(unwritten)]).await;
+            }
             Settlement::DeadLetter {
                 class,
                 reason,
@@ -130,7 +144,9 @@ impl Station {
     async fn acknowledge(&self, lease: EndedLease, settlement: &Settlement) {
         let action = match settlement {
             Settlement::Delete | Settlement::DeadLetter { .. } => Action::Delete,
-            Settlement::Retry { after } | Settlement::Release { after } => {
+            Settlement::Retry { after }
+            | Settlement::Release { after }
+            | Settlement::Halt { after, .. } => {
                 self.progress.comes_back_in(*after);
                 Action::Show(*after)
             }
@@ -199,6 +215,15 @@ impl Station {
             receive_last: spell.receive_last,
             ..self.attempt(message, seen.key.as_ref(), kind, &reason)
         })
+    }
+
+    /// Makes the row of a message that failed for good and comes back nevertheless.
+    fn halted_row(&self, spell: &Spell<'_>, reason: &str) -> Attempt {
+        let Spell { message, seen, .. } = spell;
+        Attempt {
+            receive_last: spell.receive_last,
+            ..self.attempt(message, seen.key.as_ref(), AttemptOutcome::Released, reason)
+        }
     }
 
     /// Writes a row into the attempts ledger, or leaves it to the ledger to write it later.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::outcome::Outcome;
 use crate::message::FailureClass;
+use crate::service::config::GroupPolicy;
 use crate::service::retry::{self, Jitter};
 
 /// The ceiling of the first retry's delay; it doubles with each attempt.
@@ -34,6 +35,10 @@ const CONTENDED_RELEASES: (Duration, Duration) = (Duration::from_secs(2), Durati
 /// How long a message of an unknown type waits: a deploy may be rolling.
 const UNKNOWN_TYPE_RELEASE: Duration = Duration::from_secs(60);
 
+/// How long a message stays invisible that halts its group: a repair is seen within minutes, and a
+/// thousand receives, the most that SQS allows, are three days.
+const HALTED_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
@@ -58,6 +63,13 @@ pub enum Settlement {
         /// What is particular to this message.
         detail: Option<String>,
     },
+    /// It failed for good, and comes back all the same: its group stands still until it succeeds.
+    Halt {
+        /// A stable phrase.
+        reason: String,
+        /// How long it stays invisible.
+        after: Duration,
+    },
     /// Nothing is sent: the message belongs to somebody else now.
     Abandon,
 }
@@ -77,12 +89,32 @@ pub struct Facts {
     pub held_for: Duration,
     /// How long an unknown type is waited for.
     pub unknown_type_grace: Duration,
+    /// What becomes of its group when it failed for good; `None` on a standard queue.
+    pub group_policy: Option<GroupPolicy>,
     /// The time of the decision.
     pub now: Timestamp,
 }
 
+impl Settlement {
+    /// Tells whether the message is gone, so that those behind it may run.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Delete | Self::DeadLetter { .. })
+    }
+}
+
 /// Decides what becomes of a message.
 pub fn decide(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
+    match (judge(outcome, facts, jitter), facts.group_policy) {
+        (Settlement::DeadLetter { reason, .. }, Some(GroupPolicy::Halt)) => Settlement::Halt {
+            reason,
+            after: accepted(HALTED_PAUSE, facts),
+        },
+        (settlement, _) => settlement,
+    }
+}
+
+/// Decides what becomes of a message whose group does not matter.
+fn judge(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
     match outcome {
         Outcome::Processed | Outcome::Duplicate => Settlement::Delete,
         Outcome::Rejected { reason, detail } => Settlement::DeadLetter {
@@ -194,6 +226,7 @@ mod tests {
             receives: charged + 1,
             held_for: Duration::ZERO,
             unknown_type_grace: Duration::from_secs(3600),
+            group_policy: None,
             now: Timestamp::from_second(10_000).unwrap(),
         }
     }
@@ -251,6 +284,34 @@ mod tests {
         assert_eq!(class(5, 0), FailureClass::AttemptsExhausted);
         // The handler itself has failed at last.
         assert_eq!(class(4, 3), FailureClass::AttemptsExhausted);
+    }
+
+    #[test]
+    fn a_group_that_halts_keeps_what_would_be_dead() {
+        let halts = |outcome, charged| {
+            let facts = Facts {
+                group_policy: Some(GroupPolicy::Halt),
+                ..facts(charged)
+            };
+            decide(&outcome, &facts, &Jitter::seeded(1))
+        };
+        let rejected = Outcome::Rejected {
+            reason: "no customer".into(),
+            detail: None,
+        };
+        for (outcome, charged) in [
+            (rejected, 0),
+            (Outcome::Undecodable(DecodeError::NoType), 0),
+            (failed(), 4),
+            (Outcome::Panicked, 7),
+        ] {
+            let settlement = halts(outcome, charged);
+            assert!(matches!(settlement, Settlement::Halt { .. }));
+            assert!(!settlement.is_final());
+        }
+        assert!(matches!(halts(failed(), 3), Settlement::Retry { .. }));
+        assert_eq!(halts(Outcome::Processed, 9), Settlement::Delete);
+        assert!(Settlement::Delete.is_final());
     }
 
     #[test]

@@ -8,16 +8,17 @@ use super::acknowledger::Ack;
 use super::breaker::Breaker;
 use super::budget::Budget;
 use super::clock::Clock;
+use super::halted::Halted;
 use super::ledger::Ledger;
 use super::progress::Progress;
 use super::successes::Successes;
 use super::suspects::Suspects;
 use super::valve::Valve;
 use crate::queue::Queue;
-use crate::service::config::{LogSuccess, RateLimit};
+use crate::service::config::{GroupPolicy, LogSuccess, RateLimit};
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::Jitter;
-use crate::store::Store;
+use crate::store::{History, Store};
 
 /// What every delivery of one consumer needs to be worked on and settled.
 pub(super) struct Station {
@@ -28,6 +29,8 @@ pub(super) struct Station {
     pub(super) acks: mpsc::Sender<Ack>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) suspects: Suspects,
+    /// Where the policy for groups is to halt.
+    pub(super) halted: Option<Halted>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) valve: Valve,
     pub(super) jitter: Jitter,
@@ -62,6 +65,8 @@ pub struct Limits {
     pub rate_limit: Option<RateLimit>,
     /// The most bytes of bodies in memory; one message is always possible.
     pub bytes_max: u64,
+    /// What becomes of a group whose message failed for good; `None` on a standard queue, which has no order to keep.
+    pub group_policy: Option<GroupPolicy>,
     /// Which successes get a log line.
     pub log_success: LogSuccess,
 }
@@ -70,4 +75,16 @@ impl Limits {
     /// What bodies may take of a process's memory by default: enough for a full receive of the
     /// largest and the sixteen in work beside it, and half of what a small container can spare.
     pub const BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+    /// Tells whether a message's handler is not to run again.
+    ///
+    /// One that halts its group gets as many attempts as it takes, but for what has
+    /// used them all up by taking its process along.
+    pub(super) fn give_up_on(&self, history: &History) -> bool {
+        let used_up = match self.group_policy {
+            Some(GroupPolicy::Halt) => history.crashes,
+            Some(GroupPolicy::DeadLetter) | None => history.charged,
+        };
+        used_up >= self.attempts_max
+    }
 }

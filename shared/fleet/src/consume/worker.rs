@@ -10,6 +10,7 @@ use super::breaker::{Breaker, Surroundings};
 use super::budget::Budget;
 use super::clock::Clock;
 use super::dispatch::Dispatcher;
+use super::halted::Halted;
 use super::lease::Leases;
 use super::ledger::Ledger;
 use super::loops::Loops;
@@ -22,6 +23,7 @@ use super::successes::Successes;
 use super::suspects::{Quarantine, Suspects};
 use super::valve::Valve;
 use crate::queue::Queue;
+use crate::service::config::GroupPolicy;
 use crate::service::health::Health;
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::Jitter;
@@ -146,23 +148,23 @@ impl Worker {
         let acknowledging = loops.supervisor(&Handle::current(), &work_is_over);
         let acks = loops.acknowledge(&acknowledging, acknowledger, &work_is_over);
 
-        let pool = Pool::new(self.parts.limits.concurrency);
-        let budget = Budget::new(self.parts.limits.bytes_max);
-        let suspects = Suspects::new(self.parts.quarantine, self.parts.limits.concurrency);
+        let limits = self.parts.limits;
+        let pool = Pool::new(limits.concurrency);
         let station = Arc::new(Station {
-            limits: self.parts.limits,
             clock: self.clock,
             store: self.parts.store,
             dead_letters,
             acks,
             ledger: Arc::clone(&ledger),
-            suspects,
+            suspects: Suspects::new(self.parts.quarantine, limits.concurrency),
+            halted: halted(&limits, &metrics),
             breaker,
             valve: self.parts.valve,
             jitter,
             metrics,
             progress: self.progress,
-            budget,
+            budget: Budget::new(limits.bytes_max),
+            limits,
             successes: Successes::of(self.consumer.event_types()),
             stop_receiving: shutdown.stop_receiving.clone(),
             stop_working: shutdown.stop_working.clone(),
@@ -238,6 +240,12 @@ async fn in_time(
         () = work => true,
         () = overdue => false,
     }
+}
+
+/// Keeps account of groups that stand still, where they may.
+fn halted(limits: &Limits, metrics: &ConsumerMetrics) -> Option<Halted> {
+    let halts = limits.group_policy == Some(GroupPolicy::Halt);
+    halts.then(|| Halted::new(&limits.queue, limits.handler_timeout, metrics.clone()))
 }
 
 #[expect(

@@ -6,7 +6,7 @@ use fleet::queue::{Queue as _, QueueAttributes};
 use fleet::store::{Claim, Store};
 use fleet::{BatchError, BatchHandler, Envelope, HandlerError, Tx};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::outages::pass;
 use crate::stage::{Act, Job, Journal, Play, Stage, total};
@@ -128,6 +128,57 @@ async fn batches_grow_with_the_backlog_up_to_their_limit_and_nobody_waits_when_i
     scene.stage.is_empty().await;
     assert_eq!(scene.sizes(), [1, 1, 20, 20, 10]);
     assert_eq!(scene.stage.processed().len(), 52);
+    play.end(&scene.stage).await;
+}
+
+/// Takes a second for a batch, however many events it has.
+struct Slow(Batches);
+
+impl BatchHandler for Slow {
+    type Event = Job;
+
+    async fn handle(&self, events: &[Envelope<Job>], _: &mut Tx<'_>) -> Result<(), BatchError> {
+        let ids = events.iter().map(|event| event.key.id.clone()).collect();
+        self.0.send_modify(|batches| batches.push(ids));
+        let work = std::future::pending::<()>();
+        let _ = timeout(Duration::from_secs(1), work).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_of_a_thousand_is_worked_off_by_the_hundred() {
+    let mut scene = Scene::new().await;
+    scene.stage.limits.concurrency = 300;
+    scene.stage.send((0..1_000).map(|_| Act::Succeed)).await;
+    let batches = Arc::clone(&scene.batches);
+    let play = scene
+        .stage
+        .start_with(|consumer| consumer.batch_handler(Slow(batches)));
+    scene.stage.is_empty().await;
+    let sizes = scene.sizes();
+    let full = sizes.iter().filter(|size| **size == 100).count();
+    assert!(full >= 8 && sizes.len() <= 13, "{sizes:?}");
+    assert_eq!(scene.stage.processed().len(), 1_000);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_alone_waits_for_no_company() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    for _ in 0..3 {
+        // The long poll is under way.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let sent = Instant::now();
+        let before = scene.sizes().len();
+        scene.stage.send_as(&before.to_string(), Act::Succeed).await;
+        let mut batches = scene.batches.subscribe();
+        let ran = batches.wait_for(|batches| batches.len() > before);
+        ran.await.unwrap();
+        assert_eq!(sent.elapsed(), Duration::ZERO);
+    }
+    assert_eq!(scene.sizes(), [1, 1, 1]);
     play.end(&scene.stage).await;
 }
 

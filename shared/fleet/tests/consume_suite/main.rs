@@ -41,6 +41,9 @@ mod shutdown;
 /// Deletes and releases.
 mod acknowledgements;
 
+/// Groups that keep their order.
+mod fifo;
+
 /// Everything at once.
 mod storms;
 

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Once};
 
 use fleet::message::NewEvent;
+use fleet::queue::Queue as _;
 use fleet::queue::QueueErrorKind;
-use fleet::service::config::LogSuccess;
+use fleet::service::config::{GroupPolicy, LogSuccess};
 use fleet::{Context, Done, Envelope, EventKey, Handler, HandlerError};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::field::{Field, Visit};
@@ -274,4 +275,32 @@ async fn every_gauge_is_back_where_it_began_when_all_is_settled() {
     let outcomes = "fleet_messages_processed_total{queue=\"jobs\"";
     let received = value(&page, "fleet_messages_received_total");
     assert_eq!(value(&page, outcomes), received);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halted_group_is_shown_until_it_goes_on_or_is_somebody_elses() {
+    let (page, _recorder) = counting();
+    let (log, _capture) = Log::capture();
+    let mut stage = Stage::on("jobs.fifo").await;
+    stage.limits.group_policy = Some(GroupPolicy::Halt);
+    stage.journal.set_down("bug", true);
+    for group in ["a", "b"] {
+        stage
+            .send_to(group, group, Act::RejectWhile("bug".into()))
+            .await;
+    }
+    let halted = || value(&page.render(), "fleet_groups_halted");
+    let play = stage.start();
+    stage.journal.ended(2).await;
+    // A queue that others look at: one of the messages is gone before it comes back.
+    let receipt = stage.receiving.received()[1].receipt.clone();
+    assert_eq!(halted(), 2.0);
+    assert!(log.text().contains("its group stands still"));
+    stage.queue.delete(&[receipt]).await.unwrap();
+    stage.journal.started(10).await;
+    assert_eq!(halted(), 1.0);
+    stage.journal.set_down("bug", false);
+    stage.is_empty().await;
+    assert_eq!(halted(), 0.0);
+    play.end(&stage).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleet::consume::{Clock, Limits, Parts, Progress, Quarantine, Queues, Valve, Worker};
 use fleet::message::{Attributes, EventKey, Failure, Message, NewEvent, Outgoing};
 use fleet::queue::{Queue, QueueAttributes};
-use fleet::service::config::LogSuccess;
+use fleet::service::config::{GroupPolicy, LogSuccess};
 use fleet::service::health::Health;
 use fleet::service::retry::Jitter;
 use fleet::service::shutdown::Shutdown;
@@ -43,6 +43,10 @@ pub(crate) enum Act {
     /// Fails until this attempt.
     SucceedAt(u32),
     Reject,
+    /// Is refused while something is down.
+    RejectWhile(String),
+    /// Fails while something is down.
+    RetryWhile(String),
     Panic,
     /// Works for ever, and panics when it is cancelled.
     PanicWhenDropped,
@@ -117,6 +121,7 @@ impl Stage {
             unknown_type_grace: Duration::from_secs(3600),
             rate_limit: None,
             bytes_max: Limits::BYTES_MAX,
+            group_policy: name.ends_with(".fifo").then(GroupPolicy::default),
             log_success: LogSuccess::All,
         };
         Self {
@@ -209,9 +214,20 @@ impl Stage {
         self.send_message(event.to_message()).await;
     }
 
+    /// Sends a job to a group, deduplicated by its id.
+    pub(crate) async fn send_to(&self, group: &str, id: &str, act: Act) {
+        let event = NewEvent::new(EventKey::new("/test", id), &Job { act }).unwrap();
+        let mut message = event.to_message();
+        message.group_id = Some(group.to_owned());
+        message.deduplication_id = self.queue.is_fifo().then(|| id.to_owned());
+        self.send_message(message).await;
+    }
+
     pub(crate) async fn send_message(&self, mut message: Outgoing) {
-        if self.queue.is_fifo() {
+        if self.queue.is_fifo() && message.group_id.is_none() {
             message.group_id = Some("g".to_owned());
+        }
+        if self.queue.is_fifo() && message.deduplication_id.is_none() {
             let end = message.body.len().saturating_sub(100);
             message.deduplication_id = message.body.get(end..).map(str::to_owned);
         }
@@ -381,6 +397,13 @@ impl Handler for Obedient {
             Act::Reject => {
                 return Err(HandlerError::permanent("no customer").with_detail("line 3"));
             }
+            Act::RejectWhile(broken) if self.journal.is_down(&broken) => {
+                return Err(HandlerError::permanent("no customer"));
+            }
+            Act::RetryWhile(broken) if self.journal.is_down(&broken) => {
+                return Err(HandlerError::retryable("flaky"));
+            }
+            Act::RejectWhile(_) | Act::RetryWhile(_) => {}
             Act::Panic => panic!("a bug of the handler"),
             Act::PanicWhenDropped => {
                 let _bomb = PanicsWhenDropped;

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::group_policy::GroupPolicy;
 use super::rate::RateLimit;
 use super::reader::{Reader, anything, within};
 use super::service::ServiceConfig;
@@ -59,6 +60,9 @@ pub struct ConsumerConfig {
     pub receive_wait: Duration,
     /// `<CONSUMER>_RATE_LIMIT`: how many messages a second it receives at most.
     pub rate_limit: Option<RateLimit>,
+    /// `<CONSUMER>_GROUP_POLICY`: what becomes of a group of a FIFO queue whose message failed for
+    /// good; `None` on a standard queue.
+    pub group_policy: Option<GroupPolicy>,
 }
 
 impl ConsumerConfig {
@@ -88,6 +92,16 @@ impl ConsumerConfig {
         let receive_wait = reader.or_default(&variable("RECEIVE_WAIT"), RECEIVE_WAIT, long_poll);
         let rate_limit = reader.optional(&variable("RATE_LIMIT"), anything);
 
+        let policy = reader.or_default(&variable("GROUP_POLICY"), GroupPolicy::default(), anything);
+        let is_fifo = queue_url.as_ref().is_some_and(QueueUrl::is_fifo);
+        if policy == GroupPolicy::Halt && !is_fifo && reader.is_sound(&[&variable("QUEUE_URL")]) {
+            reader.problem(
+                &variable("GROUP_POLICY"),
+                "needs a FIFO queue, and this one keeps no order; give dead-letter, or the URL of a \
+                 queue whose name ends in .fifo"
+                    .to_owned(),
+            );
+        }
         check_wait(
             reader,
             &variable("RECEIVE_WAIT"),
@@ -109,6 +123,7 @@ impl ConsumerConfig {
             max_attempts,
             receive_wait,
             rate_limit,
+            group_policy: is_fifo.then_some(policy),
         })
     }
 }
@@ -325,6 +340,33 @@ mod tests {
         ] {
             let error = read(&[(name, value)]).expect_err(name);
             assert_eq!(error.problems[0].variable, name, "{error}");
+        }
+    }
+
+    #[test]
+    fn only_groups_of_a_fifo_queue_have_a_policy() {
+        let fifo = ("BILLING_QUEUE_URL", "http://h/0/orders.fifo");
+        let policy = |pairs: &[_]| read(pairs).map(|loaded| loaded.settings.group_policy);
+        assert_eq!(policy(&[]).expect("no problem"), None);
+        let default = policy(&[fifo]).expect("no problem");
+        assert_eq!(default, Some(GroupPolicy::DeadLetter));
+        let halt = ("BILLING_GROUP_POLICY", "halt");
+        let halting = policy(&[fifo, halt]).expect("no problem");
+        assert_eq!(halting, Some(GroupPolicy::Halt));
+        let same = ("BILLING_GROUP_POLICY", "dead-letter");
+        assert_eq!(policy(&[same]).expect("what a standard queue does"), None);
+
+        for (pairs, what) in [
+            (&[halt][..], "needs a FIFO queue"),
+            (
+                &[fifo, ("BILLING_GROUP_POLICY", "stop")],
+                "dead-letter, halt",
+            ),
+        ] {
+            let error = read(pairs).expect_err("a problem");
+            let problem = &error.problems[0];
+            assert_eq!(problem.variable, "BILLING_GROUP_POLICY");
+            assert!(error.to_string().contains(what), "{error}");
         }
     }
 

@@ -31,6 +31,8 @@ mod service;
 
 mod database;
 
+mod group_policy;
+
 mod consumer;
 
 mod aws;
@@ -39,6 +41,7 @@ pub use self::aws::AwsConfig;
 pub use self::consumer::{ConsumerConfig, QueueUrl, RECEIVE_TAIL, consumer_prefix};
 pub use self::database::DatabaseConfig;
 pub use self::env::{Env, ProcessEnv};
+pub use self::group_policy::GroupPolicy;
 pub use self::rate::RateLimit;
 pub use self::reader::{Loaded, Reader, anything, load, within};
 pub use self::report::{ConfigError, Problem, Report, Setting, Source};

@@ -1,11 +1,10 @@
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Reader, anything, within};
-use super::value::Value;
+use super::value::words;
 
 /// Loopback only: the endpoint is unauthenticated, so a wider address is a
 /// decision. 9464 is the port that OpenTelemetry gives to Prometheus exporters.
@@ -117,30 +116,6 @@ pub enum LogSuccess {
     Sampled,
     /// None.
     None,
-}
-
-/// Implements [`Value`] for a closed set of words.
-macro_rules! words {
-    ($type:ident, $($word:literal => $value:ident),+) => {
-        impl Value for $type {
-            fn parse(text: &str) -> Result<Self, String> {
-                match text.to_ascii_lowercase().as_str() {
-                    $($word => Ok(Self::$value),)+
-                    _ => Err(format!("is unknown; give one of {}", [$($word),+].join(", "))),
-                }
-            }
-
-            fn render(&self) -> String {
-                match self { $(Self::$value => $word,)+ }.to_owned()
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.render())
-            }
-        }
-    };
 }
 
 words!(LogFormat, "auto" => Auto, "json" => Json, "text" => Text);

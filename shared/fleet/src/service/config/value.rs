@@ -60,6 +60,32 @@ impl Value for Secret {
     }
 }
 
+/// Implements [`Value`] for a closed set of words.
+macro_rules! words {
+    ($type:ident, $($word:literal => $value:ident),+) => {
+        impl $crate::service::config::Value for $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                match text.to_ascii_lowercase().as_str() {
+                    $($word => Ok(Self::$value),)+
+                    _ => Err(format!("is unknown; give one of {}", [$($word),+].join(", "))),
+                }
+            }
+
+            fn render(&self) -> String {
+                match self { $(Self::$value => $word,)+ }.to_owned()
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&$crate::service::config::Value::render(self))
+            }
+        }
+    };
+}
+
+pub(super) use words;
+
 impl Value for String {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())

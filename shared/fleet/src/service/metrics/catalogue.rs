@@ -113,6 +113,8 @@ catalogue! {
         "Deliveries whose lease ended before their settlement";
     POISON_SUSPECTED = Counter "fleet_poison_suspected_total" ["queue"]
         "Handlers that ran alone because a process had ended while the message was worked on";
+    GROUPS_HALTED = Gauge "fleet_groups_halted" ["queue"]
+        "Groups of a FIFO queue that stand still behind a message that failed for good";
     LAST_SUCCESS = Gauge "fleet_last_success_timestamp_seconds" ["queue"]
         "When a message was last processed, or the start, as a Unix time";
     RECEIVER_LAST_COMPLETED = Gauge "fleet_receiver_last_completed_timestamp_seconds" ["queue"]

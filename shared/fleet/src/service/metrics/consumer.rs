@@ -66,6 +66,7 @@ pub struct ConsumerMetrics {
     pub leases_lost: Counter,
     /// Handlers that run alone, because a process ended while the message was worked on.
     pub poison_suspected: Counter,
+    groups_halted: Gauge,
     queue_time: Histogram,
     critical_time: Histogram,
     last_success: Gauge,
@@ -92,6 +93,7 @@ impl ConsumerMetrics {
             ),
             leases_lost: metric::LEASES_LOST.counter(&[queue]),
             poison_suspected: metric::POISON_SUSPECTED.counter(&[queue]),
+            groups_halted: metric::GROUPS_HALTED.gauge(&[queue]),
             queue_time: metric::QUEUE_TIME.histogram(&[queue]),
             critical_time: metric::CRITICAL_TIME.histogram(&[queue]),
             last_success: metric::LAST_SUCCESS.gauge(&[queue]),
@@ -106,6 +108,7 @@ impl ConsumerMetrics {
         metrics.leases_lost.increment(0);
         metrics.poison_suspected.increment(0);
         metrics.inflight.set(0);
+        metrics.groups_halted.set(0);
         metrics.last_success.set(unix_now());
         metrics.receiver_last_completed.set(unix_now());
         metrics
@@ -127,6 +130,12 @@ impl ConsumerMetrics {
     pub fn committed_after(&self, critical_time: Duration) {
         self.critical_time.record(critical_time);
         self.last_success.set(unix_now());
+    }
+
+    /// Shows how many groups stand still.
+    pub fn groups_halted(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.groups_halted.set(count);
     }
 
     /// Records that a receive call got its answer, whatever it was.
