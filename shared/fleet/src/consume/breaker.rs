@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::error::DATABASE;
@@ -13,6 +13,7 @@ use super::progress::Progress;
 use crate::service::health::Health;
 use crate::service::metrics::{BreakerMetrics, BreakerState};
 use crate::service::retry::{Backoff, Jitter};
+use crate::service::watch;
 
 /// The ceilings of the pauses before a dependency that is down is looked at again.
 ///

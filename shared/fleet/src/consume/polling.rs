@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use super::valve::Position;
 use crate::message::Message;
 use crate::queue::BATCH_ENTRIES_MAX;
 use crate::service::health::Pulse;
+use crate::service::watch;
 
 /// How long a receive waits for more permits. A request for one message costs
 /// as much as one for ten, and under load the permits come back one by one.

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
-use tokio::sync::watch;
+
+use crate::service::watch;
 
 /// The operators' pause of one consumer: while it is shut nothing is received.
 ///

@@ -30,5 +30,8 @@ pub mod shutdown;
 /// Delays with full jitter from a generator that a test can seed.
 pub mod retry;
 
+/// A value that tasks wait on, in order.
+pub(crate) mod watch;
+
 /// Loops that are started again, however they end.
 pub mod supervise;

@@ -111,6 +111,7 @@ async fn rest(delay: Duration, pulse: &Pulse, stop: &CancellationToken) {
     let mut ticks = tokio::time::interval(tick_period(pulse.max_silence()));
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(until) => break,
             _ = ticks.tick() => pulse.tick(),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use self::outbox::Row;
 use self::transaction::MemoryTransaction;
@@ -36,7 +36,7 @@ pub struct MemoryStore {
 struct Shared {
     state: Mutex<State>,
     /// Changes when a claim is committed or given back.
-    settled: watch::Sender<u64>,
+    settled: Notify,
     /// Changes when outbox rows are committed.
     writes: watch::Sender<u64>,
 }
@@ -123,8 +123,11 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn claim(&self, consumer: &str, key: &EventKey) -> Result<Claim, StoreError> {
         let claim = (consumer.to_owned(), key.clone());
-        let mut settled = self.shared.settled.subscribe();
         loop {
+            let settled = self.shared.settled.notified();
+            tokio::pin!(settled);
+            // What ends between the look and the wait is not missed.
+            settled.as_mut().enable();
             {
                 let mut state = self.shared.up()?;
                 match state.inbox.get(&claim) {
@@ -137,8 +140,7 @@ impl Store for MemoryStore {
                     }
                 }
             }
-            // The sender lives as long as the store.
-            let _ = settled.changed().await;
+            settled.await;
         }
     }
 

@@ -82,6 +82,8 @@ impl Sqs {
                 None => cell.due_changed.notified().await,
                 Some(due) => {
                     tokio::select! {
+                        // In a fixed order, so that a seeded run repeats exactly.
+                        biased;
                         () = tokio::time::sleep_until(self.clock().instant(due)) => {}
                         () = cell.due_changed.notified() => {}
                     }

@@ -91,7 +91,7 @@ impl Drop for MemoryTransaction {
             state.inbox.remove(claim);
         }
         drop(state);
-        tell(&self.shared.settled);
+        self.shared.settled.notify_waiters();
     }
 }
 
