@@ -46,7 +46,7 @@ quick: preflight postgres
 ##### Testing
 
 .PHONY: test
-test: preflight postgres python test-rust test-starter ## Runs every test; databases and queues are private ones.
+test: preflight postgres python test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
 
 # Built first with your environment, which may name a proxy for downloads, then
 # run without it.
@@ -54,6 +54,14 @@ test: preflight postgres python test-rust test-starter ## Runs every test; datab
 test-rust:
 	$(CARGO) test --workspace --locked --no-run
 	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --no-fail-fast
+
+# Of the same build as the other tests. 10,000 stories take about a minute and a
+# half on two cores.
+.PHONY: simulate
+simulate: preflight ## Tells 10,000 stories (SEEDS=n) of a simulated storm; SEED=n replays one.
+	$(CARGO) test --workspace --locked --no-run --test simulation
+	$(CLEAN_ENV) env SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' \
+		$(CARGO) test --workspace --locked --offline --test simulation -- --nocapture whatever
 
 .PHONY: test-starter
 test-starter:
