@@ -9,6 +9,7 @@ mod job;
 mod scene;
 
 mod effects;
+mod groups;
 mod database;
 mod acknowledgements;
 mod cancelled_handlers;

@@ -9,7 +9,7 @@ use fleet::consume::{Limits, Parts, Progress, Quarantine, Queues, Valve, Worker}
 use fleet::message::{Failure, Message, Outgoing};
 use fleet::queue::{ClientOptions, Queue, Sqs as Account};
 use fleet::service::aside::Aside;
-use fleet::service::config::LogSuccess;
+use fleet::service::config::{GroupPolicy, LogSuccess};
 use fleet::service::health::Health;
 use fleet::service::metrics::{self, Recorder};
 use fleet::service::retry::Jitter;
@@ -110,7 +110,7 @@ impl Scene {
                 unknown_type_grace: Duration::from_secs(3600),
                 rate_limit: None,
                 bytes_max: Limits::BYTES_MAX,
-                group_policy: None,
+                group_policy: name.ends_with(".fifo").then(GroupPolicy::default),
                 log_success: LogSuccess::None,
             },
         }

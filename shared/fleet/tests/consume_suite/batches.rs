@@ -201,6 +201,45 @@ async fn an_event_rejected_by_index_settles_alone_and_the_others_run_again_witho
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_index_counts_without_what_was_done_before_and_without_second_copies() {
+    let scene = Scene::new().await;
+    let done = EventKey::new("/test", "done");
+    let Claim::New(transaction) = scene.stage.store.claim("jobs", &done).await.unwrap() else {
+        panic!("the key is new");
+    };
+    transaction.commit().await.unwrap();
+    let play = scene.start(true);
+    scene.stage.send_as("gate", Act::Wait).await;
+    let mut batches = scene.batches.subscribe();
+    batches
+        .wait_for(|batches| !batches.is_empty())
+        .await
+        .unwrap();
+    for (id, act) in [
+        ("done", Act::Succeed),
+        ("a", Act::Succeed),
+        ("a", Act::Succeed),
+        ("b", Act::Reject),
+        ("c", Act::Succeed),
+    ] {
+        scene.stage.send_as(id, act).await;
+    }
+    scene.stage.receiving.has_received(6).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    scene.stage.gate.add_permits(1);
+    let (_, failure) = scene.stage.dead_letter().await;
+    assert_eq!(failure.key.id, "b");
+    scene.stage.is_empty().await;
+    let batches = scene.batches.borrow().clone();
+    assert_eq!(batches[1..3], [vec!["a", "b", "c"], vec!["a", "c"]]);
+    assert_eq!(scene.stage.processed(), ["a", "c", "done", "gate"]);
+    assert_eq!(scene.stage.charged(), 0);
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_fails_without_a_culprit_is_bisected_and_only_who_fails_alone_is_charged() {
     for act in [Act::Panic, Act::Retry, Act::Work(40)] {
         let scene = Scene::new().await;
