@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::acknowledger::{Ack, Action};
 use super::delivery::Delivery;
@@ -30,6 +30,8 @@ struct Spell<'a> {
     message: &'a Message,
     seen: &'a Seen,
     receive_last: u32,
+    /// Until when the message is ours; `None` if it is not any more.
+    until: Option<Instant>,
 }
 
 impl Station {
@@ -58,6 +60,7 @@ impl Station {
             message: &message,
             seen: &seen,
             receive_last: receive_last.unwrap_or(message.receive_count),
+            until: lease.as_ref().map(|lease| lease.deadline),
         };
         let facts = Facts {
             charged: seen.history.charged,
@@ -125,6 +128,10 @@ impl Station {
                 let failure = self
                     .failure(spell.message, spell.seen, *class, reason, detail.as_deref())
                     .await;
+                // The ledger may have taken long: by now somebody else may have got it done.
+                if spell.until.is_none_or(|until| until <= Instant::now()) {
+                    return Settlement::Abandon;
+                }
                 if let Err(error) = self.bury(spell.message, failure).await {
                     tracing::error!(
                         message.id = %spell.message.id,
