@@ -194,6 +194,11 @@ fn end(error: &HandlerError, named: Option<usize>) -> End {
     match error {
         HandlerError::Permanent { .. } => End::Rejected(named),
         HandlerError::Retryable { .. } => End::Failed(named),
+        HandlerError::Unavailable { dependency, .. }
+            if DEPENDENCIES.contains(&dependency.as_ref()) =>
+        {
+            End::Complained
+        }
         HandlerError::Unavailable { .. }
         | HandlerError::Contended { .. }
         | HandlerError::Duplicate(_) => End::Excused,

@@ -49,6 +49,8 @@ struct MessageTruth {
     first_received: Option<Instant>,
     /// Runs that failed, timed out or panicked.
     failures: u32,
+    /// Runs that found a dependency down.
+    complaints: u32,
     /// Runs that its process did not survive, or had not written down as ended when the message
     /// came to somebody again: nobody can tell one from the other.
     crashes: u32,
@@ -79,7 +81,9 @@ pub(crate) enum End {
     /// It failed by the fault of one of its messages, if it said of which.
     Failed(Option<usize>),
     Rejected(Option<usize>),
-    /// A dependency was down, or the event was done before.
+    /// A dependency was down.
+    Complained,
+    /// The database was down, somebody was in the way, or the event was done before.
     Excused,
     Panicked,
     /// It was dropped.
@@ -93,6 +97,7 @@ impl End {
             Self::NeedsNothing => "< needs nothing",
             Self::Failed(_) => "< failed",
             Self::Rejected(_) => "< rejected",
+            Self::Complained => "< complained",
             Self::Excused => "< excused",
             Self::Panicked => "< panicked",
             Self::Cancelled => "< cancelled",
@@ -105,6 +110,19 @@ impl End {
 pub(crate) struct Violation {
     pub(crate) invariant: &'static str,
     pub(crate) detail: String,
+}
+
+impl MessageTruth {
+    /// Returns how many attempts may be charged to it.
+    fn charges_max(&self) -> u32 {
+        self.failed_max() + self.crashes
+    }
+
+    /// Returns how many of its runs may count as failed: from the third time on it may be alone
+    /// in finding a dependency down.
+    fn failed_max(&self) -> u32 {
+        self.failures + self.complaints.saturating_sub(2)
+    }
 }
 
 impl Truth {
@@ -149,6 +167,7 @@ impl Truth {
             event,
             first_received: None,
             failures: 0,
+            complaints: 0,
             crashes: 0,
             presumed: 0,
             ghosts: 0,
@@ -215,7 +234,7 @@ impl Truth {
         let now = Instant::now();
         if let (Some(attempt), [message]) = (attempt, &messages[..]) {
             let (message, truth) = (*message, &self.messages[*message]);
-            let honest = truth.failures + truth.crashes + 1;
+            let honest = truth.charges_max() + 1;
             let lease = self.leases.get(&(process, message)).copied();
             if attempt > honest {
                 let detail = format!("m{message}: attempt {attempt}, should be {honest} at most");
@@ -260,6 +279,12 @@ impl Truth {
             End::NeedsNothing => {
                 let event = self.messages[messages[0]].event;
                 self.events[event].needs_nothing = true;
+                (None, None)
+            }
+            End::Complained => {
+                for message in &messages {
+                    self.messages[*message].complaints += 1;
+                }
                 (None, None)
             }
             End::Done | End::Excused | End::Cancelled => (None, None),
@@ -336,7 +361,7 @@ impl Truth {
         let truth = &self.messages[message];
         let kind = self.events[truth.event].kind;
         let class = failure.class;
-        let is_used_up = truth.failures + truth.crashes >= self.attempts_max;
+        let is_used_up = truth.charges_max() >= self.attempts_max;
         let is_honest = match class {
             FailureClass::AttemptsExhausted => is_used_up,
             FailureClass::CrashSuspect => is_used_up && truth.crashes > 0,
@@ -382,7 +407,7 @@ impl Truth {
         let pending = self.started.iter().filter(|(_, of, _)| *of == message);
         let pending = u32::try_from(pending.count()).unwrap_or(u32::MAX);
         let truth = &self.messages[message];
-        if charged > truth.failures || unfinished > truth.crashes + pending {
+        if charged > truth.failed_max() || unfinished > truth.crashes + pending {
             let detail = format!("m{message}: {charged} + {unfinished} rows for {truth:?}");
             self.broken("attempts are honest", detail);
         }
@@ -422,7 +447,7 @@ impl Truth {
                 | Kind::Undecodable
                 | Kind::UnknownType => (false, true),
             };
-            let is_used_up = truth.failures + truth.crashes >= self.attempts_max;
+            let is_used_up = truth.charges_max() >= self.attempts_max;
             let has_effect = event.effects > 0;
             let complaint = match (has_effect, is_dead) {
                 (false, false) if !event.needs_nothing => Some("lost"),
