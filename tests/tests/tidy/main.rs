@@ -10,6 +10,7 @@ mod habits;
 mod layers;
 mod packages;
 mod places;
+mod proofs;
 mod shape;
 mod source;
 mod text;
@@ -119,6 +120,11 @@ fn text_is_clean() {
 }
 
 #[test]
+fn every_promise_names_tests_that_are_there() {
+    report("proofs", proofs::missing(&tree::texts()), allowed::ALLOWED);
+}
+
+#[test]
 fn every_exception_names_a_rule_and_a_reason() {
     let rules = [
         "only X knows Y",
@@ -138,6 +144,7 @@ fn every_exception_names_a_rule_and_a_reason() {
         "hosts",
         "machine paths",
         "clean text",
+        "proofs",
     ];
     for exception in allowed::ALLOWED {
         assert!(
