@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleet::Consumer;
+use fleet_tests::mailbox::Counts;
 use fleet_tests::patience::until;
 
 use crate::job::{Job, KeepAll, jobs, numbered};
@@ -79,7 +80,25 @@ async fn deletes_without_an_answer_count_as_unconfirmed_and_their_messages_come_
     .await;
     scene.stop(play).await;
     assert_balanced(&scene);
-    assert_eq!(scene.counted(ACKS, "confirmed"), SENT);
     assert_eq!(scene.effects().await, (40, 40));
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_when_the_lease_is_over_confirms_nothing() {
+    let scene = Scene::on("late", Duration::from_secs(2)).await;
+    // Some forty bytes take longer than the lease, and less than a call may take.
+    scene.faults("drip ops=DeleteMessageBatch every=80ms");
+    let play = scene.start(jobs(), None);
+    scene.send(numbered(&Job::Keep, 1)).await;
+    let ended = |result| scene.counted(ACKS, result);
+    until("the delete came to an end", || async {
+        (ended("unconfirmed") + ended("confirmed") > 0).then_some(())
+    })
+    .await;
+    scene.stop(play).await;
+    let counts = ["requested", "unconfirmed", "confirmed"].map(ended);
+    assert_eq!(counts, [1, 1, 0]);
+    assert_eq!(scene.mailbox.counts().await, Counts::NONE);
     scene.close().await;
 }

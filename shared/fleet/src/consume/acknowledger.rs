@@ -191,7 +191,7 @@ impl Acknowledger {
         match answer {
             Ok(entries) => {
                 let mut entries = entries.into_iter();
-                batch.retain(|_| self.is_open(entries.next()));
+                batch.retain(|until| self.is_open(entries.next(), until));
             }
             Err(error) => tracing::warn!(
                 queue = self.queue.name(),
@@ -208,9 +208,12 @@ impl Acknowledger {
     }
 
     /// Tells whether an entry is worth another try; SQS did not mention one that has no answer.
-    fn is_open(&self, answer: Option<Result<(), EntryError>>) -> bool {
+    ///
+    /// SQS says yes to an old receipt too, and does nothing: after the lease its yes is no proof.
+    fn is_open(&self, answer: Option<Result<(), EntryError>>, until: Instant) -> bool {
         match answer {
-            Some(Ok(())) => self.metrics.acks.increment("confirmed"),
+            Some(Ok(())) if Instant::now() < until => self.metrics.acks.increment("confirmed"),
+            Some(Ok(())) => self.metrics.acks.increment("unconfirmed"),
             Some(Err(entry)) if entry.sender_fault || entry.is_lease_lost() => {
                 self.metrics.acks.increment("failed");
                 tracing::warn!(

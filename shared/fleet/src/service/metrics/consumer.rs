@@ -25,7 +25,7 @@ pub const OUTCOMES: [&str; 11] = [
 ];
 
 /// How far an acknowledgement got: asked for, confirmed by SQS, refused by SQS,
-/// or sent without ever learning the answer.
+/// or sent without ever learning the answer, or learning it when the lease was over.
 pub const ACK_RESULTS: [&str; 4] = ["requested", "confirmed", "failed", "unconfirmed"];
 
 /// Why a message is copied to the dead-letter queue.
