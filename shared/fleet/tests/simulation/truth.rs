@@ -469,10 +469,12 @@ impl Truth {
     }
 
     /// Tells whether a message may be both done and dead: by a commit that nobody waited for any
-    /// more, by a process that stood still and was taken for dead, or by a second message of its event.
+    /// more, by a process that stood still and was taken for dead, by a delivery that SQS had made
+    /// before, or by a second message of its event.
     fn is_ambiguous(&self, message: usize) -> bool {
         let truth = &self.messages[message];
         truth.presumed > 0
+            || truth.ghosts > 0
             || self.events[truth.event].had_late_commit
             || !self.is_alone(truth.event)
     }
