@@ -115,8 +115,13 @@ impl Acknowledger {
             }
         }
         self.flush(&mut waiting, &mut calls);
-        while let Some(ended) = calls.join_next().await {
-            log_panic(ended);
+        while !calls.is_empty() {
+            pulse.tick();
+            tokio::select! {
+                biased;
+                Some(ended) = calls.join_next() => log_panic(ended),
+                () = sleep(TICK) => {}
+            }
         }
     }
 
