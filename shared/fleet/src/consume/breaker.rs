@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::Instant;
 
 use super::error::DATABASE;
@@ -32,6 +32,8 @@ pub(super) struct Breaker {
     /// Held by the message that is let through.
     pub(super) passes: Arc<Semaphore>,
     pub(super) surroundings: Surroundings,
+    /// Held by the one that asks the database on behalf of a handler that was too slow.
+    pub(super) asking: AsyncMutex<()>,
     /// What the metrics show of each dependency that was ever down.
     shown: Mutex<BTreeMap<Dependency, (BreakerMetrics, BreakerState)>>,
 }
@@ -56,6 +58,7 @@ impl Breaker {
             outages: watch::Sender::new(outages),
             passes: Arc::new(Semaphore::new(1)),
             surroundings,
+            asking: AsyncMutex::default(),
             shown: Mutex::new(shown),
         }
     }

@@ -198,7 +198,13 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             },
             ran => {
                 transaction.rollback().await;
-                ran
+                match ran {
+                    Ran::Somebody(ending) if ending.outcome == Outcome::TimedOut => {
+                        let stop = &self.station.stop_working;
+                        of_error(self.station.breaker.judge_timeout(stop).await.into())
+                    }
+                    ran => ran,
+                }
             }
         }
     }
@@ -262,10 +268,10 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
     }
 }
 
-/// Blames nobody for an outage or a conflict, and somebody for everything else.
+/// Blames nobody for an outage, a conflict or a shutdown, and somebody for everything else.
 fn of_error(ending: Ending) -> Ran {
     match ending.outcome {
-        Outcome::Unavailable { .. } => Ran::All(ending),
+        Outcome::Unavailable { .. } | Outcome::Interrupted => Ran::All(ending),
         _ => Ran::Somebody(ending),
     }
 }

@@ -146,7 +146,12 @@ impl Attempt<'_> {
             () = station.stop_working.cancelled() => return Outcome::Interrupted.into(),
         };
         match ended {
-            Err(_) => Outcome::TimedOut.into(),
+            Err(_) => {
+                // Gives its connection back.
+                drop(cx);
+                let stop = &station.stop_working;
+                station.breaker.judge_timeout(stop).await.into()
+            }
             Ok(Err(Stop::Undecodable(error))) => Outcome::Undecodable(error).into(),
             Ok(Err(Stop::Handler(error))) => error.into(),
             Ok(Ok(_done)) => match cx.into_transaction() {

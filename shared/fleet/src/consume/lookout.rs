@@ -5,10 +5,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::{Breaker, PAUSES, Surroundings};
 use super::error::DATABASE;
+use super::outcome::Outcome;
 use crate::service::health::Pulse;
+use crate::store::StoreErrorClass;
 
 /// How long the database may take to show itself.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How long it may take when a handler was too slow: longer than the wait for a connection, so
+/// that a busy pool says so itself.
+const LATE_ANSWER_MAX: Duration = Duration::from_secs(8);
 
 /// How often the watcher shows that it is alive while nothing is wrong.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,6 +31,45 @@ impl Breaker {
             () = stop.cancelled() => {}
             () = self.look_after_database(pulse) => {}
         }
+    }
+
+    /// Judges a handler that took too long: where the database does not answer either, that is why.
+    ///
+    /// A server that hangs, unlike one that is gone, makes no errors. One asks at a time: when
+    /// many hang, the first to know tells the others.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing is learnt.
+    pub(super) async fn judge_timeout(&self, stop_working: &CancellationToken) -> Outcome {
+        let database_hangs = tokio::select! {
+            biased;
+            hangs = self.database_hangs() => hangs,
+            () = stop_working.cancelled() => return Outcome::Interrupted,
+        };
+        match database_hangs {
+            true => Outcome::Unavailable {
+                dependency: Some(DATABASE.into()),
+            },
+            false => Outcome::TimedOut,
+        }
+    }
+
+    async fn database_hangs(&self) -> bool {
+        let _turn = self.asking.lock().await;
+        if self.is_down(DATABASE) {
+            return true;
+        }
+        let probe = self.surroundings.ledger.probe();
+        let hangs = match timeout(LATE_ANSWER_MAX, probe).await {
+            // A busy pool is no evidence.
+            Ok(answer) => answer.is_err_and(|error| error.class == StoreErrorClass::Unavailable),
+            Err(_) => true,
+        };
+        if hangs {
+            self.lose_database();
+        }
+        hangs
     }
 
     async fn look_after_database(&self, pulse: &Pulse) {

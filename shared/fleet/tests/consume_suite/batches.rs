@@ -378,6 +378,26 @@ async fn an_outage_releases_the_whole_batch_uncharged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_is_not_charged_for_its_time_while_the_database_is_gone() {
+    let scene = Scene::new().await;
+    let play = scene.start(true);
+    scene.stage.send([Act::Work(40)]).await;
+    let mut batches = scene.batches.subscribe();
+    let begun = batches.wait_for(|batches| !batches.is_empty()).await;
+    drop(begun.unwrap());
+    scene.stage.store.set_down(true);
+    pass(Duration::from_secs(31)).await;
+    assert!(!scene.stage.health.ready().checks["database"].ok);
+    scene.stage.store.set_down(false);
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(
+        (scene.stage.charged(), scene.stage.dead_count().await),
+        (0, 0)
+    );
+    play.end(&scene.stage).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_is_interrupted_at_the_end_of_the_grace_and_what_waits_is_given_back() {
     let mut scene = Scene::new().await;
     scene.stage.limits.handler_timeout = Duration::from_secs(3600);

@@ -68,6 +68,26 @@ async fn nothing_is_received_before_the_database_has_shown_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_is_not_charged_for_its_time_while_the_database_is_gone_but_it_is_afterwards() {
+    let stage = Stage::new().await;
+    let play = stage.start();
+    stage.send((0..16).map(|_| Act::Work(40))).await;
+    stage.journal.started(16).await;
+    stage.store.set_down(true);
+    pass(Duration::from_secs(31)).await;
+    assert!(!stage.health.ready().checks["database"].ok);
+    stage.store.set_down(false);
+    pass(Duration::from_secs(10)).await;
+    assert_eq!((stage.charged(), stage.dead_count().await), (0, 0));
+    assert!(stage.health.ready().checks["database"].ok);
+    let charged = |_: &_| stage.charged() >= 16;
+    stage
+        .until("they are charged for being slow", charged)
+        .await;
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_fails_is_no_success_and_is_done_again() {
     let stage = Stage::new().await;
     let play = stage.start();
