@@ -60,8 +60,7 @@ test-rust:
 .PHONY: simulate
 simulate: preflight ## Tells 10,000 stories (SEEDS=n) of a simulated storm; SEED=n replays one.
 	$(CARGO) test --workspace --locked --no-run --test simulation
-	$(CLEAN_ENV) env SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' \
-		$(CARGO) test --workspace --locked --offline --test simulation -- --nocapture whatever
+	$(CLEAN_ENV) env SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' $(CARGO) test --workspace --locked --offline --test simulation -- --nocapture whatever
 
 .PHONY: test-starter
 test-starter:

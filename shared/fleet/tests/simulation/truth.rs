@@ -18,6 +18,9 @@ pub(crate) struct Truth {
     handler_timeout: Duration,
     unknown_type_grace: Duration,
     events: Vec<EventTruth>,
+    /// On a FIFO queue, the group of each event, and the last message of each group that took effect.
+    groups: BTreeMap<usize, u64>,
+    group_heads: BTreeMap<u64, usize>,
     messages: Vec<MessageTruth>,
     ids: BTreeMap<String, usize>,
     receipts: BTreeMap<String, usize>,
@@ -139,6 +142,13 @@ impl Truth {
             handler_timeout: plan.handler_timeout,
             unknown_type_grace: plan.unknown_type_grace,
             events: plan.events.iter().map(event).collect(),
+            groups: match plan.fifo {
+                true => (plan.messages.iter())
+                    .map(|sending| (sending.event, sending.group))
+                    .collect(),
+                false => BTreeMap::new(),
+            },
+            group_heads: BTreeMap::new(),
             messages: Vec::new(),
             ids: BTreeMap::new(),
             receipts: BTreeMap::new(),
@@ -324,6 +334,7 @@ impl Truth {
                 let detail = format!("the effect of event {event} is there twice");
                 self.broken("an effect is there once", detail);
             }
+            self.check_order(*event);
             let mut messages = 0..self.messages.len();
             let is_dead = |message: usize| {
                 self.messages[message].event == *event && self.is_surely_dead(message)
@@ -332,6 +343,26 @@ impl Truth {
                 let detail = format!("event {event} took effect after its death");
                 self.broken("an effect or a dead letter", detail);
             }
+        }
+    }
+
+    /// Checks that the effects of a group come in the order of its messages.
+    fn check_order(&mut self, event: usize) {
+        let Some(group) = self.groups.get(&event) else {
+            return;
+        };
+        // A second message of the event may take the place of the first, and a commit that
+        // nobody waited for any more comes when it comes.
+        if !self.is_alone(event) || self.events[event].had_late_commit {
+            return;
+        }
+        let mut messages = self.messages.iter();
+        let message = messages.position(|message| message.event == event);
+        let message = message.expect("an event takes effect by a message");
+        let before = self.group_heads.insert(*group, message);
+        if before.is_some_and(|before| before > message) {
+            let detail = format!("m{message} took effect after m{before:?} of its group");
+            self.broken("the effects of a group are in order", detail);
         }
     }
 
