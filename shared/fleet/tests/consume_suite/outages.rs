@@ -113,7 +113,7 @@ async fn a_commit_that_fails_is_no_success_and_is_done_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_cannot_be_written_down_is_not_charged() {
+async fn an_outage_of_the_ledger_neither_adds_a_failure_nor_forgets_one() {
     let stage = Stage::new().await;
     let play = stage.start();
     stage.send([Act::SucceedAt(2)]).await;

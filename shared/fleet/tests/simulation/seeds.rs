@@ -91,12 +91,14 @@ fn whatever_goes_wrong_every_promise_is_kept() {
         let story = tell(seed, as_it_is);
         eprintln!("{:#?}", Plan::of(seed));
         eprintln!("{}", story.chronicle.tail(usize::MAX));
-        return complain(seed, &story, 0);
+        complain(seed, &story, 0);
+        return eprintln!("seed {seed}: every promise was kept");
     }
     let seeds = number("SEEDS").unwrap_or(SEEDS);
     if let Some((seed, story)) = first_broken(0..seeds, as_it_is) {
         complain(seed, &story, TAIL);
     }
+    eprintln!("{seeds} stories: every promise was kept");
 }
 
 #[test]
