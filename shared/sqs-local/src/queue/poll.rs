@@ -40,14 +40,15 @@ impl Polls {
         self.waiting.remove(&ticket)
     }
 
-    /// Returns the next receive that still waits at the given time, and drops those before it
-    /// whose time is over.
+    /// Returns the next receive that still waits at the given time, and answers those before it
+    /// whose time is over with nothing: unanswered they would take the queue for deleted.
     pub(crate) fn next(&mut self, at: Millis) -> Option<Ticket> {
-        while let Some((ticket, poll)) = self.waiting.first_key_value() {
-            if poll.deadline > at {
-                return Some(*ticket);
+        while let Some(first) = self.waiting.first_entry() {
+            if first.get().deadline > at {
+                return Some(*first.key());
             }
-            self.waiting.pop_first();
+            // Nobody may be there any more.
+            let _gone = first.remove().reply.send(Vec::new());
         }
         None
     }

@@ -60,10 +60,21 @@ fn what_was_missed_happens_in_its_order() {
     // Nobody looked for a minute: the early poll ended with nothing, the patient one had the
     // message at 15 s, and its timeout ended at 25 s.
     stage.wait(60);
-    assert_eq!(bodies(&mut early), None);
+    assert_eq!(bodies(&mut early), Some(Vec::new()));
     assert!(bodies(&mut patient).is_some());
     assert_eq!(stage.counts(), [1, 0, 0]);
     assert_eq!(stage.deliveries(1, None)[0].receive_count, 2);
+}
+
+#[test]
+fn a_wait_that_is_over_brings_nothing_however_late_its_client_looks() {
+    let mut stage = Stage::standard(&[]);
+    let mut answer = poll(&mut stage, 1, 5);
+    stage.wait(5);
+    // Somebody else is served in the moment in which it ends.
+    stage.send("a");
+    assert_eq!(bodies(&mut answer), Some(Vec::new()));
+    assert_eq!(stage.counts(), [1, 0, 0]);
 }
 
 #[test]
