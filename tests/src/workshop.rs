@@ -50,11 +50,16 @@ impl Workshop {
         Self { site, program }
     }
 
-    /// Starts a process and waits until it is ready.
-    pub async fn start(&self) -> Hand {
+    /// Starts a process.
+    pub fn launch(&self) -> Process {
         let mut command = Command::new(self.program);
         command.arg("run").env_clear().envs(&self.site.env);
-        let mut process = Process::start(command);
+        Process::start(command)
+    }
+
+    /// Starts a process and waits until it is ready.
+    pub async fn start(&self) -> Hand {
+        let mut process = self.launch();
         let probe = Probe::of(&mut process).await;
         probe.until_ready().await;
         Hand { process, probe }

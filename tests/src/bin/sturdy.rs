@@ -21,6 +21,9 @@ const INSERT: &str = "insert into effects (event, receives) values ($1, $2)";
 struct Job {
     /// How long it takes.
     work_ms: u64,
+    /// Whether it ends the process then.
+    #[serde(default)]
+    kills: bool,
 }
 
 impl Event for Job {
@@ -40,6 +43,9 @@ impl Handler for Work {
 
     async fn handle(&self, job: Envelope<Job>, cx: &mut Context<'_>) -> Result<Done, HandlerError> {
         sleep(Duration::from_millis(job.data.work_ms)).await;
+        if job.data.kills {
+            std::process::abort();
+        }
         if let Some(addr) = &self.post_office {
             post(addr)
                 .await
