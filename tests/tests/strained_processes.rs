@@ -16,9 +16,8 @@ use tokio::process::Command;
 /// How much memory large messages may take on top of what an idle process has.
 const LOAD_KIB_MAX: u64 = 64 * 1024;
 
-/// Large messages of a usual run; with `FLEET_TEST_LARGE=1` there are [`LOADS_LARGE`].
-const LOADS: u64 = 300;
-const LOADS_LARGE: u64 = 2_000;
+/// Large messages: two gigabytes in all.
+const LOADS: u64 = 2_000;
 
 /// So many wait in the queue: more than a consumer takes at once, less than fills this process.
 const LOADS_WAITING: u64 = 40;
@@ -121,14 +120,10 @@ async fn while_handlers_block_every_thread_leases_are_kept_and_probes_are_answer
 /// Promise 9: no more is received than can run, and bytes count, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_a_mebibyte_take_bounded_memory() {
-    let count = match std::env::var_os("FLEET_TEST_LARGE") {
-        Some(_) => LOADS_LARGE,
-        None => LOADS,
-    };
     let (site, queue) = site("unloading").await;
     let (process, _probe) = start_ready(&site, "unloading").await;
     let idle = memory_kib(&process, "VmRSS:");
-    for id in 0..count {
+    for id in 0..LOADS {
         if id % (LOADS_WAITING / 2) == 0 {
             until("there is room in the queue", || async {
                 (queue.counts().await.visible <= LOADS_WAITING / 2).then_some(())
@@ -145,7 +140,7 @@ async fn messages_of_a_mebibyte_take_bounded_memory() {
         site.books
             .count("fleet.inbox where consumer = 'unloading'")
             .await,
-        count
+        LOADS
     );
     let peak = memory_kib(&process, "VmHWM:");
     assert!(
