@@ -55,8 +55,8 @@ test-rust:
 	$(CARGO) test --workspace --locked --no-run
 	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --no-fail-fast
 
-# Of the same build as the other tests. 10,000 stories take about a minute and a
-# half on two cores.
+# Of the same build as the other tests. 10,000 stories take about a minute on two
+# quiet cores.
 .PHONY: simulate
 simulate: preflight ## Tells 10,000 stories (SEEDS=n) of a simulated storm; SEED=n replays one.
 	$(CARGO) test --workspace --locked --no-run --test simulation
