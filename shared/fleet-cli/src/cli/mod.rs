@@ -164,15 +164,20 @@ pub(crate) struct Dev {
     pub(crate) json: bool,
 }
 
-/// Writes the program's own name into the examples of its commands.
+/// Writes the program's own name into the examples of its commands, at every depth.
 pub(crate) fn with_name(line: clap::Command, name: &'static str) -> clap::Command {
-    line.name(name).bin_name(name).mut_subcommands(|command| {
-        let Some(examples) = command.get_after_help() else {
-            return command;
-        };
-        let examples = examples.to_string().replace("{program}", name);
-        command.after_help(examples)
-    })
+    with_examples(line.name(name).bin_name(name), name)
+}
+
+fn with_examples(command: clap::Command, name: &'static str) -> clap::Command {
+    let command = match command.get_after_help() {
+        Some(examples) => {
+            let examples = examples.to_string().replace("{program}", name);
+            command.after_help(examples)
+        }
+        None => command,
+    };
+    command.mut_subcommands(|below| with_examples(below, name))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
