@@ -12,6 +12,8 @@ pub mod programs;
 
 pub mod process;
 
+pub mod terminal;
+
 pub mod probe;
 
 pub mod cpu;

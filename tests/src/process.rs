@@ -131,10 +131,7 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let sent = std::process::Command::new("kill")
-            .args([signal.flag(), &self.id().to_string()])
-            .status();
-        assert!(sent.expect("`kill` is everywhere").success());
+        signal.send(self.id());
     }
 
     /// Waits for its end.
@@ -202,6 +199,14 @@ impl Ended {
 }
 
 impl Signal {
+    /// Sends it to a process that runs.
+    pub(crate) fn send(self, id: u32) {
+        let sent = std::process::Command::new("kill")
+            .args([self.flag(), &id.to_string()])
+            .status();
+        assert!(sent.expect("`kill` is everywhere").success());
+    }
+
     fn flag(self) -> &'static str {
         match self {
             Self::Interrupt => "-INT",

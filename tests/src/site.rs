@@ -12,6 +12,7 @@ use crate::mailbox::Mailbox;
 use crate::probe::Probe;
 use crate::process::{Ended, Process};
 use crate::programs;
+use crate::terminal::Terminal;
 
 /// What a program is given of the environment of this test.
 const KEPT: [&str; 3] = ["PATH", "TMPDIR", "FLEET_PG_BIN"];
@@ -127,6 +128,11 @@ impl Site {
     /// Starts `fleet` here.
     pub fn start(&self, arguments: &[&str]) -> Process {
         Process::start(self.command(arguments))
+    }
+
+    /// Starts `fleet` here in a terminal.
+    pub fn start_in_terminal(&self, arguments: &[&str]) -> Terminal {
+        Terminal::start(self.command(arguments))
     }
 
     /// Starts `fleet` here and waits until it is ready.
