@@ -10,6 +10,10 @@ mod output;
 
 mod progress;
 
+mod interrupt;
+
+mod prompt;
+
 mod lines;
 
 mod intake;

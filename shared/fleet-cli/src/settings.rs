@@ -82,3 +82,17 @@ pub(crate) fn sending(
     });
     Ok(loaded.map_err(Exit::refused)?.settings)
 }
+
+/// Returns which of the consumers have queues in this environment, and their URLs.
+pub(crate) fn named_queues<'a>(
+    env: &dyn Env,
+    consumers: &'a [Consumer],
+) -> Vec<(&'a Consumer, String)> {
+    let url_of =
+        |consumer: &Consumer| env.get(&format!("{}_QUEUE_URL", consumer_prefix(consumer.name())));
+    let named = consumers.iter().filter_map(|consumer| {
+        let url = url_of(consumer).filter(|url| !url.is_empty())?;
+        Some((consumer, url))
+    });
+    named.collect()
+}

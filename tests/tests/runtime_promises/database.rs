@@ -71,7 +71,11 @@ async fn what_postgres_says_decides_between_a_retry_and_a_dead_letter() {
     });
     let expected = [
         ("the database refuses the data", Some("SQLSTATE 22P05"), 1),
-        ("the database refused the statement (23505)", None, 2),
+        (
+            "the database refused the statement (SQLSTATE 23505)",
+            None,
+            2,
+        ),
     ];
     assert_eq!(failures.collect::<Vec<_>>(), expected);
     scene.until_empty().await;

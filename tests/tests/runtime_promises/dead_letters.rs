@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet::Consumer;
-use fleet::dead_letter::{Destination, restore};
+use fleet::dead_letter::{Death, Destination, Origin, restore};
 use fleet::message::{
     AttributeValue, Attributes, BODY_BYTES_MAX, FAILURE_ATTRIBUTE, Message, Outgoing,
 };
@@ -33,6 +33,14 @@ fn hard_cases() -> Vec<Outgoing> {
             attributes(foreign().into_iter().chain(other())),
         ),
     ]
+}
+
+fn death(copy: &Message) -> Death {
+    let origin = Origin {
+        consumer: None,
+        queue: "nobody's".to_owned(),
+    };
+    Death::of(copy, &origin)
 }
 
 fn job(id: &str, attributes: Attributes) -> Outgoing {
@@ -101,7 +109,7 @@ impl Scene {
 
 /// Checks that bringing it back for somebody else gives what was sent, and returns which it is.
 fn original<'s>(copy: &Message, sent: &'s [Outgoing], fifo: bool) -> &'s Outgoing {
-    let restored = restore(copy, "look", Destination::Foreign, fifo).message;
+    let restored = restore(copy, &death(copy), "look", Destination::Foreign, fifo).message;
     let original = sent
         .iter()
         .find(|sent| sent.body == restored.body && sent.attributes == restored.attributes);
@@ -136,7 +144,7 @@ async fn round_trip(scene: Scene, sent: Vec<Outgoing>) {
             scene.assert_explained(copy, has_room).await;
             if let Some(failure) = &copy.failure {
                 assert_eq!(failure.history.len(), death - 1, "each death is remembered");
-                assert_eq!(failure.replays as usize, death - 1);
+                assert_eq!(failure.replay_no as usize, death - 1);
             }
         }
         found.sort_unstable();
@@ -148,7 +156,7 @@ async fn round_trip(scene: Scene, sent: Vec<Outgoing>) {
         }
         for copy in &copies {
             scene
-                .send_one(restore(copy, "first", Destination::Fleet, fifo).message)
+                .send_one(restore(copy, &death(copy), "first", Destination::Fleet, fifo).message)
                 .await;
         }
     }
@@ -162,7 +170,7 @@ async fn be_done(mut scene: Scene, play: Play, copies: &[Message]) {
     for copy in copies {
         let fifo = scene.queue.is_fifo();
         scene
-            .send_one(restore(copy, "second", Destination::Fleet, fifo).message)
+            .send_one(restore(copy, &death(copy), "second", Destination::Fleet, fifo).message)
             .await;
     }
     scene.until_empty().await;
@@ -209,7 +217,7 @@ async fn a_copy_carries_the_history_of_its_attempts() {
     scene.send(numbered(&Job::Violate, 1)).await;
     let copies = scene.dig_out(1).await;
     let failure = copies[0].failure.as_deref().unwrap();
-    let refused = "the database refused the statement (23505)";
+    let refused = "the database refused the statement (SQLSTATE 23505)";
     assert_eq!((failure.reason.as_str(), failure.attempts), (refused, 3));
     let past: Vec<_> = failure
         .history

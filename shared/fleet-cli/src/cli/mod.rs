@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and its help.
 
+pub(crate) mod dlq;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +58,11 @@ pub(crate) enum Command {
     /// With DATABASE_URL also how many processes serve it, and whether it is paused. Exit code 3
     /// when something could not be asked.
     Queues(Reading),
+    /// Look into dead-letter queues, mend what is in them, and replay it
+    ///
+    /// A dead-letter queue is named by its consumer, by its own name, or by its URL; it need not be
+    /// one of the fleet's. Looking changes nothing but receive counts, and needs no database.
+    Dlq(dlq::Dlq),
     /// Stop a consumer's receiving in every process
     ///
     /// Processes that run heed it within 5 s, and those that start later too. Messages that are
@@ -186,6 +193,17 @@ fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|duration| Duration::try_from(duration).map_err(|error| error.to_string()))
 }
 
+/// Reads a time span that may have days and weeks of exactly 24 hours and 7 days.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    let span: jiff::Span = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    let duration = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|error| error.to_string())?;
+    Duration::try_from(duration).map_err(|error| error.to_string())
+}
+
 /// Reads a reason: a line that says something.
 fn reason(text: &str) -> Result<String, String> {
     match text.trim() {
@@ -224,6 +242,9 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
         assert!(duration("90").is_err());
         assert!(duration("-1s").is_err());
+        assert_eq!(age("2d12h"), Ok(Duration::from_secs(216_000)));
+        assert_eq!(age("1w"), Ok(Duration::from_secs(604_800)));
+        assert!(age("1 month").is_err() && age("-1d").is_err() && age("7").is_err());
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl Station {
             | FailureClass::AttemptsExhausted
             | FailureClass::CrashSuspect => seen.attempt(self.limits.attempts_max),
             // No handler ran.
-            FailureClass::Undecodable | FailureClass::UnknownType => seen.history.charged,
+            FailureClass::Undecodable
+            | FailureClass::UnknownType
+            | FailureClass::ReceivesExhausted => seen.history.charged,
         };
         Failure {
             class,
@@ -67,7 +69,8 @@ impl Station {
             receives: message.receive_count,
             first_sent_at: before.map_or(message.sent_at, |failure| failure.first_sent_at),
             failed_at: self.clock.now(),
-            replays: before.map_or(0, |failure| failure.replays),
+            replay_no: before.map_or(0, |failure| failure.replay_no),
+            edited: before.and_then(|failure| failure.edited.clone()),
             history: self.past(message).await,
             displaced: Vec::new(),
         }

@@ -202,7 +202,9 @@ impl From<StoreError> for HandlerError {
             },
             StoreErrorClass::Statement => Self::Retryable {
                 reason: match &error.sqlstate {
-                    Some(state) => format!("the database refused the statement ({state})").into(),
+                    Some(state) => {
+                        format!("the database refused the statement (SQLSTATE {state})").into()
+                    }
                     None => "the database refused the statement".into(),
                 },
                 after: None,

@@ -89,7 +89,8 @@ mod tests {
             receives: 3,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
-            replays: 0,
+            replay_no: 0,
+            edited: None,
             history: vec![PastAttempt {
                 receive: 1,
                 outcome: "failed".to_owned(),

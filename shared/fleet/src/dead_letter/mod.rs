@@ -1,4 +1,4 @@
-//! Dead letters: the copy that carries its failure, and the way back.
+//! Dead letters: the copy that carries its failure, how to look at it, and the way back.
 
 /// Into the dead-letter queue.
 mod copy;
@@ -6,5 +6,21 @@ mod copy;
 /// Out of it again.
 mod restore;
 
+/// Which deaths are the same failure.
+mod fingerprint;
+
+/// What is known of one.
+mod letter;
+
+/// Which ones are meant.
+mod filter;
+
+/// A look that changes nothing.
+mod scan;
+
 pub use copy::{DeadLetterCopy, copy};
+pub use filter::{Filter, Matcher};
+pub use fingerprint::{Fingerprint, NoFingerprint, normalise};
+pub use letter::{Death, Origin};
 pub use restore::{Destination, Restored, restore};
+pub use scan::{Scanned, lease_for, scan};

@@ -1,4 +1,5 @@
 use super::copy::mark;
+use super::letter::Death;
 use crate::message::{Failure, Message, Outgoing};
 
 /// Where a dead letter goes when it is replayed.
@@ -18,8 +19,8 @@ pub struct Restored {
     pub message: Outgoing,
     /// Whether the history and the event's key go along.
     ///
-    /// They do not to a foreign queue, nor where the copy has no failure, nor where SQS's limit
-    /// leaves no room. An event whose key stands in its own envelope keeps it all the same.
+    /// They do not to a foreign queue, nor where SQS's limit leaves no room. An event whose key
+    /// stands in its own envelope keeps it all the same.
     pub carries_failure: bool,
 }
 
@@ -28,18 +29,17 @@ pub struct Restored {
 ///
 /// On a FIFO queue it has a deduplication id of its own, made of the replay's: with that of the
 /// event, or of an earlier replay, SQS would swallow it within five minutes.
-pub fn restore(copy: &Message, replay: &str, to: Destination, fifo: bool) -> Restored {
-    let failure = match to {
-        Destination::Fleet => copy.failure.as_deref(),
+pub fn restore(
+    copy: &Message,
+    death: &Death,
+    replay: &str,
+    to: Destination,
+    fifo: bool,
+) -> Restored {
+    let marked = match to {
+        Destination::Fleet => mark(copy, &replayed(copy, death)),
         Destination::Foreign => None,
     };
-    let marked = failure.and_then(|failure| {
-        let replayed = Failure {
-            replays: failure.replays.saturating_add(1),
-            ..failure.clone()
-        };
-        mark(copy, &replayed)
-    });
     let carries_failure = marked.is_some();
     let message = Outgoing {
         body: copy.body.clone(),
@@ -56,17 +56,56 @@ pub fn restore(copy: &Message, replay: &str, to: Destination, fifo: bool) -> Res
     }
 }
 
+/// Makes the failure that goes along: that of the copy, or what is known of one that SQS moved.
+///
+/// Without it, bare JSON that names no id would be another event each time that it is sent.
+fn replayed(copy: &Message, death: &Death) -> Failure {
+    let replay_no = death.replay_no.saturating_add(1);
+    if let Some(failure) = copy.failure.as_deref() {
+        return Failure {
+            replay_no,
+            ..failure.clone()
+        };
+    }
+    Failure {
+        class: death.class,
+        reason: death.reason.clone(),
+        detail: None,
+        consumer: death.consumer.clone().unwrap_or_default(),
+        queue: death.queue.clone(),
+        event_type: death.event_type.clone(),
+        key: death.key.clone(),
+        message_id: death.id.clone(),
+        attempts: 0,
+        receives: death.receives,
+        first_sent_at: death.first_sent_at,
+        failed_at: death.at(),
+        replay_no,
+        edited: None,
+        history: Vec::new(),
+        displaced: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dead_letter;
+    use crate::dead_letter::{self, Origin};
     use crate::message::{
         AttributeValue, Attributes, BODY_BYTES_MAX, EventKey, FAILURE_ATTRIBUTE, FailureClass,
         MessageId, Receipt,
     };
+
+    fn death(copy: &Message) -> Death {
+        let origin = Origin {
+            consumer: Some("billing".to_owned()),
+            queue: "billing".to_owned(),
+        };
+        Death::of(copy, &origin)
+    }
 
     /// What a receive makes of a message that was sent.
     fn received(sent: &Outgoing) -> Message {
@@ -100,7 +139,8 @@ mod tests {
             receives: of.receive_count,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
-            replays: before.map_or(0, |before| before.replays),
+            replay_no: before.map_or(0, |before| before.replay_no),
+            edited: None,
             history: before.map(Failure::as_past).into_iter().collect(),
             displaced: Vec::new(),
         }
@@ -141,13 +181,14 @@ mod tests {
             let mut message = received(&sent);
             for replay in 1..=replays {
                 let copy = dead(&message);
-                let foreign = restore(&copy, "p", Destination::Foreign, false).message;
+                let foreign = restore(&copy, &death(&copy), "p", Destination::Foreign, false).message;
                 prop_assert_eq!(&foreign.body, &sent.body);
                 prop_assert_eq!(&foreign.attributes, &sent.attributes);
                 prop_assert_eq!(&foreign.group_id, &sent.group_id);
                 prop_assert_eq!(&foreign.trace_header, &sent.trace_header);
 
-                let restored = restore(&copy, &replay.to_string(), Destination::Fleet, true);
+                let restored = restore(
+                    &copy, &death(&copy), &replay.to_string(), Destination::Fleet, true);
                 prop_assert!(restored.carries_failure);
                 prop_assert_eq!(
                     restored.message.deduplication_id.clone(),
@@ -157,7 +198,7 @@ mod tests {
                 prop_assert_eq!(&message.body, &sent.body);
                 prop_assert_eq!(&message.attributes, &sent.attributes);
                 let failure = message.failure.as_deref().expect("it goes along");
-                prop_assert_eq!(failure.replays, replay);
+                prop_assert_eq!(failure.replay_no, replay);
                 prop_assert_eq!(&failure.key.id, "first");
             }
         }
@@ -174,9 +215,27 @@ mod tests {
             ..Outgoing::new(body)
         };
         let copy = dead(&received(&sent));
-        let restored = restore(&copy, "p", Destination::Fleet, false);
+        let restored = restore(&copy, &death(&copy), "p", Destination::Fleet, false);
         assert!(!restored.carries_failure);
         assert_eq!(restored.message.body, sent.body);
         assert_eq!(restored.message.attributes, sent.attributes);
+    }
+
+    #[test]
+    fn what_sqs_moved_by_itself_stays_the_same_event_each_time_it_is_replayed() {
+        let mut moved = received(&Outgoing::new(r#"{"order":1}"#));
+        for replay_no in 1..4 {
+            let restored = restore(&moved, &death(&moved), "p", Destination::Fleet, false);
+            assert!(restored.carries_failure);
+            moved = Message {
+                id: MessageId(format!("sent-{replay_no}")),
+                ..received(&restored.message)
+            };
+            let known = death(&moved);
+            assert_eq!(known.key, EventKey::new("billing", "m-1"));
+            assert_eq!(known.class, FailureClass::ReceivesExhausted);
+            assert_eq!(known.replay_no, replay_no);
+            assert_eq!(moved.body, r#"{"order":1}"#);
+        }
     }
 }

@@ -41,7 +41,10 @@ pub struct Failure {
     pub failed_at: Timestamp,
     /// How often the event was replayed from a dead-letter queue before.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub replays: u32,
+    pub replay_no: u32,
+    /// Who last edited its data by hand, and when, if anybody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edit>,
     /// What went wrong before, the oldest first: earlier attempts, and earlier deaths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<PastAttempt>,
@@ -63,6 +66,15 @@ pub struct PastAttempt {
     pub at: Timestamp,
 }
 
+/// A change of an event's data by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Who made it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What ended a message's life as a job; a bounded set, fit for a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +89,8 @@ pub enum FailureClass {
     UnknownType,
     /// Its handler was started as often as it has attempts, and no process survived the last.
     CrashSuspect,
+    /// SQS moved it, at the queue's `maxReceiveCount`: nobody said why.
+    ReceivesExhausted,
 }
 
 /// An attribute that gave its slot to the failure.
@@ -91,13 +105,14 @@ pub struct Displaced {
 }
 
 impl FailureClass {
-    /// All classes, for counters that start at 0.
-    pub const ALL: [Self; 5] = [
+    /// All classes.
+    pub const ALL: [Self; 6] = [
         Self::Permanent,
         Self::AttemptsExhausted,
         Self::Undecodable,
         Self::UnknownType,
         Self::CrashSuspect,
+        Self::ReceivesExhausted,
     ];
 
     /// Returns the name that metrics, tables and the attribute use.
@@ -108,6 +123,7 @@ impl FailureClass {
             Self::Undecodable => "undecodable",
             Self::UnknownType => "unknown_type",
             Self::CrashSuspect => "crash_suspect",
+            Self::ReceivesExhausted => "receives_exhausted",
         }
     }
 }
@@ -215,7 +231,8 @@ mod tests {
             receives: 1,
             first_sent_at: Timestamp::UNIX_EPOCH,
             failed_at: Timestamp::UNIX_EPOCH,
-            replays: 0,
+            replay_no: 0,
+            edited: None,
             history: Vec::new(),
             displaced: Vec::new(),
         }

@@ -18,6 +18,6 @@ pub(crate) use envelope::decode_data;
 pub use envelope::{Envelope, RawEnvelope};
 pub use error::DecodeError;
 pub use event::{Event, NewEvent};
-pub use failure::{Failure, FailureClass, PastAttempt};
+pub use failure::{Edit, Failure, FailureClass, PastAttempt};
 pub use key::{EventKey, KEY_PART_BYTES_MAX};
 pub use sent::{BODY_BYTES_MAX, Message, MessageId, Outgoing, Receipt};

@@ -25,6 +25,7 @@ pub struct LocalQueue {
     sqs: Sqs,
     url: String,
     is_down: Arc<AtomicBool>,
+    visibility: Option<Duration>,
 }
 
 impl LocalQueue {
@@ -55,6 +56,13 @@ impl LocalQueue {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
+    /// Returns a handle whose receives hide messages for this long, as `SqsQueue::hiding_for` does.
+    #[must_use]
+    pub fn hiding_for(mut self, visibility: Duration) -> Self {
+        self.visibility = Some(visibility);
+        self
+    }
+
     async fn create(sqs: &Sqs, name: &str, attributes: &[(&str, String)]) -> Self {
         let mut attributes: BTreeMap<String, String> = attributes
             .iter()
@@ -76,6 +84,7 @@ impl LocalQueue {
             sqs: sqs.clone(),
             url: created.queue_url,
             is_down: Arc::default(),
+            visibility: None,
         }
     }
 
@@ -110,6 +119,9 @@ impl Queue for LocalQueue {
             queue_url: self.url.clone(),
             max_number_of_messages: i32::try_from(max).ok(),
             wait_time_seconds: i32::try_from(wait.as_secs()).ok(),
+            visibility_timeout: self
+                .visibility
+                .and_then(|time| i32::try_from(time.as_secs()).ok()),
             message_system_attribute_names: vec!["All".to_owned()],
             message_attribute_names: vec!["All".to_owned()],
             ..Default::default()

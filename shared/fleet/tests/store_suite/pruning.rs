@@ -27,8 +27,8 @@ const FILL: [(&str, &str); 8] = [
     ),
     (
         "replay_entries",
-        "insert into fleet.replay_entries (replay_id, message_id, source, event_id, state, at)
-         select p.id, n, '/s', 'e', 'deleted', at from r join fleet.replays p on p.ended_at = at",
+        "insert into fleet.replay_entries (replay_id, message_id, source, event_id, state, at, queue)
+         select p.id, p.id || '-' || n, '/s', 'e', 'deleted', at, 'q' from r join fleet.replays p on p.ended_at = at",
     ),
     (
         "dead_letters",

@@ -25,6 +25,11 @@ const POLL_MARGIN: Duration = Duration::from_secs(5);
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The most source queues of one page.
+///
+/// Source: SQS API reference, `ListDeadLetterSourceQueues`.
+const SOURCES_A_PAGE: i32 = 1_000;
+
 /// The account: credentials, region and endpoint as the AWS SDK finds them.
 #[derive(Clone, Debug)]
 pub struct Sqs {
@@ -93,6 +98,7 @@ impl Sqs {
             url: url.to_owned(),
             metrics: self.metrics.clone(),
             attempts: Arc::default(),
+            visibility: None,
         }
     }
 
@@ -108,6 +114,29 @@ impl Sqs {
             .queue_name(name);
         let answer = finish(&self.metrics, "GetQueueUrl", call.send()).await?;
         Ok(answer.queue_url.unwrap_or_default())
+    }
+
+    /// Lists the URLs of the queues that have this one as their dead-letter queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    pub async fn sources_of(&self, url: &str) -> Result<Vec<String>, QueueError> {
+        let client = self.client(ClientOptions::calling());
+        let (mut sources, mut page) = (Vec::new(), None);
+        loop {
+            let call = client
+                .list_dead_letter_source_queues()
+                .queue_url(url)
+                .max_results(SOURCES_A_PAGE)
+                .set_next_token(page);
+            let answer = finish(&self.metrics, "ListDeadLetterSourceQueues", call.send()).await?;
+            sources.extend(answer.queue_urls);
+            page = answer.next_token;
+            if page.is_none() {
+                return Ok(sources);
+            }
+        }
     }
 
     /// Creates a queue and returns its URL; one that is there with the same attributes is returned.

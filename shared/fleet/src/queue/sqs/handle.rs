@@ -24,6 +24,7 @@ pub struct SqsQueue {
     pub(super) url: String,
     pub(super) metrics: SqsMetrics,
     pub(super) attempts: Arc<Attempts>,
+    pub(super) visibility: Option<Duration>,
 }
 
 #[async_trait]
@@ -46,7 +47,8 @@ impl Queue for SqsQueue {
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX))
-            .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+            .wait_time_seconds(whole_secs(wait))
+            .set_visibility_timeout(self.visibility.map(whole_secs))
             .message_attribute_names("All")
             .set_receive_request_attempt_id(attempt.as_ref().map(|attempt| attempt.id().to_owned()))
             .set_message_system_attribute_names(Some(system_attributes()));
@@ -110,7 +112,7 @@ impl Queue for SqsQueue {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(index.to_string())
                     .receipt_handle(&receipt.0)
-                    .visibility_timeout(i32::try_from(visibility.as_secs()).unwrap_or(i32::MAX))
+                    .visibility_timeout(whole_secs(*visibility))
                     .build()
                     .map_err(|error| refused("ChangeMessageVisibilityBatch", error))
             })
@@ -143,6 +145,14 @@ impl Queue for SqsQueue {
 }
 
 impl SqsQueue {
+    /// Returns a handle whose receives hide messages for this long (0 s to 12 h), whatever the
+    /// queue says.
+    #[must_use]
+    pub fn hiding_for(mut self, visibility: Duration) -> Self {
+        self.visibility = Some(visibility);
+        self
+    }
+
     fn end_attempt<M>(&self, attempt: Attempt, answer: &Result<Vec<M>, QueueError>) {
         match answer {
             Ok(messages) => self.attempts.answered(attempt, messages.is_empty()),
@@ -151,6 +161,10 @@ impl SqsQueue {
             Err(_) => self.attempts.refused(attempt),
         }
     }
+}
+
+fn whole_secs(time: Duration) -> i32 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
 }
 
 impl fmt::Debug for SqsQueue {

@@ -107,6 +107,11 @@ impl Migrations {
                 name: "upkeep",
                 sql: include_str!("../migrations/0003_upkeep.sql"),
             },
+            Migration {
+                number: 4,
+                name: "replays",
+                sql: include_str!("../migrations/0004_replays.sql"),
+            },
         ],
     };
 }

@@ -1,0 +1,111 @@
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use fleet::dead_letter::Death;
+use fleet::queue::Sqs;
+use fleet::service::config::Env;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::look::{conclude, look};
+use super::target::Target;
+use crate::app::App;
+use crate::cli::dlq::Look;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output;
+
+/// What is in a dead-letter queue.
+#[derive(Serialize)]
+struct Stats {
+    queue: String,
+    sources: Vec<String>,
+    visible: u64,
+    in_flight: u64,
+    retention_secs: u64,
+    looked_at: u64,
+    is_complete: bool,
+    oldest_death: Option<Timestamp>,
+    next_expiry: Option<Timestamp>,
+    counts: Vec<Count>,
+}
+
+/// How many of a kind there are.
+#[derive(Serialize)]
+struct Count {
+    class: &'static str,
+    event_type: Option<String>,
+    messages: u64,
+}
+
+/// Counts what is in a dead-letter queue.
+pub(super) async fn stats(app: &App, args: &Look, env: &dyn Env) -> Result<(), Exit> {
+    let interrupt = Interrupt::listen()?;
+    let sqs = Sqs::connect().await;
+    let target = Target::find(app, env, &sqs, &args.queue.name).await?;
+    let filter = args.filter.filter(Timestamp::now());
+    let retention = target.attributes.retention;
+    let mut counts: BTreeMap<(&'static str, Option<String>), u64> = BTreeMap::new();
+    let (mut oldest_death, mut next_expiry) = (None, None);
+    let earlier = |known: &mut Option<Timestamp>, time: Timestamp| {
+        *known = Some(known.map_or(time, |known| known.min(time)));
+    };
+    let see = |death: Death, _| {
+        earlier(&mut oldest_death, death.at());
+        earlier(&mut next_expiry, death.expires_at(retention));
+        *counts
+            .entry((death.class.as_str(), death.event_type))
+            .or_default() += 1;
+    };
+    let scanned = look(&target, &sqs, &filter, args.scan.scan, &interrupt, see).await?;
+    let stats = Stats {
+        queue: target.name.clone(),
+        sources: target.sources.iter().map(|s| s.name.clone()).collect(),
+        visible: target.attributes.visible,
+        in_flight: target.attributes.in_flight,
+        retention_secs: retention.as_secs(),
+        looked_at: scanned.seen,
+        is_complete: scanned.is_complete,
+        oldest_death,
+        next_expiry,
+        counts: counts
+            .into_iter()
+            .map(|((class, event_type), messages)| Count {
+                class,
+                event_type,
+                messages,
+            })
+            .collect(),
+    };
+    match args.json {
+        true => output::json(&stats),
+        false => output::data(&text(&stats)),
+    }
+    .context("cannot write")?;
+    conclude(&target, &scanned, &interrupt)
+}
+
+fn text(stats: &Stats) -> String {
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |t| format!("{t:.0}"));
+    let rows = stats.counts.iter().map(|count| {
+        vec![
+            count.class.to_owned(),
+            count.event_type.clone().unwrap_or_else(|| "-".to_owned()),
+            count.messages.to_string(),
+        ]
+    });
+    let facts = vec![
+        vec!["queue".to_owned(), stats.queue.clone()],
+        vec!["dead letters of".to_owned(), stats.sources.join(", ")],
+        vec!["visible".to_owned(), stats.visible.to_string()],
+        vec!["in flight".to_owned(), stats.in_flight.to_string()],
+        vec!["oldest death".to_owned(), time(stats.oldest_death)],
+        vec!["next expiry".to_owned(), time(stats.next_expiry)],
+    ];
+    let facts = output::table(&["", ""], facts);
+    let counts = match stats.counts.is_empty() {
+        true => String::new(),
+        false => "\n".to_owned() + &output::table(&["CLASS", "TYPE", "MESSAGES"], rows.collect()),
+    };
+    facts.trim_start_matches('\n').to_owned() + &counts
+}
