@@ -8,6 +8,12 @@ mod exit;
 
 mod output;
 
+#[allow(
+    dead_code,
+    reason = "the commands that show and edit bodies are being written"
+)]
+mod json_text;
+
 mod progress;
 
 mod interrupt;
