@@ -30,6 +30,10 @@ mod database;
 
 mod operator;
 
+mod survey;
+
+mod muster;
+
 mod cli;
 
 mod host;

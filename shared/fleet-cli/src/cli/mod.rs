@@ -2,10 +2,14 @@
 
 pub(crate) mod dlq;
 
+mod queues;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use queues::Queues;
 
 /// The most characters of a reason: it stands in every process's log. The story belongs elsewhere.
 const REASON_MAX: usize = 500;
@@ -55,9 +59,13 @@ pub(crate) enum Command {
     Enqueue(Enqueue),
     /// Show each consumer's queue: backlog, in flight, delayed, dead letters, settings
     ///
-    /// With DATABASE_URL also how many processes serve it, and whether it is paused. Exit code 3
-    /// when something could not be asked.
-    Queues(Reading),
+    /// With DATABASE_URL also how many processes serve it, and whether it is paused, by whom and
+    /// why. How old the oldest message is, SQS does not tell. Exit code 3 when something could not
+    /// be asked.
+    #[command(
+        after_help = "Examples:\n  {program} queues\n  {program} queues --wide\n  {program} queues --json"
+    )]
+    Queues(Queues),
     /// Look into dead-letter queues, mend what is in them, and replay it
     ///
     /// A dead-letter queue is named by its consumer, by its own name, or by its URL; it need not be

@@ -1,86 +1,39 @@
-use std::time::Duration;
-
 use anyhow::{Context as _, anyhow};
-use fleet::queue::{ClientOptions, Queue as _, QueueError, Sqs};
+use fleet::queue::Sqs;
 use fleet::service::config::{ConsumerConfig, DatabaseConfig, Env};
-use fleet::store::{ConsumerStanding, Pause, Process};
-use jiff::Timestamp;
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::cli::Reading;
+use crate::cli::Queues;
 use crate::exit::Exit;
 use crate::host::runtime;
+use crate::muster::{Muster, PauseState};
+use crate::survey::{QueueState, Surveyor};
 use crate::{database, output, settings};
 
-/// How lately a process has to have shown itself to be counted: it does so every four seconds.
-const SEEN_WITHIN: Duration = Duration::from_secs(15);
-
-/// One queue and its dead-letter queue, at this moment.
+/// One queue with what the database knows of its consumer.
 #[derive(Serialize)]
 struct Row {
-    consumer: String,
-    queue: String,
-    backlog: u64,
-    in_flight: u64,
-    delayed: u64,
-    dead_letter_queue: Option<String>,
-    /// Visible and in flight, so that looking into it does not lower it.
-    dead_letters: Option<u64>,
-    visibility_timeout_secs: u64,
-    retention_secs: u64,
-    max_receive_count: Option<u32>,
-    concurrency: usize,
-    max_attempts: u32,
-    handler_timeout_secs: f64,
-    receive_wait_secs: f64,
+    #[serde(flatten)]
+    queue: QueueState,
     /// How many processes serve it; unknown without a database.
     processes: Option<usize>,
     /// Whether it is paused; unknown without a database.
     paused: Option<bool>,
-    pause: Option<PauseRow>,
-}
-
-/// Who paused a consumer, and why.
-#[derive(Serialize)]
-struct PauseRow {
-    by: String,
-    since: Timestamp,
-    reason: String,
-    until: Option<Timestamp>,
-}
-
-/// What the database knows of the consumers.
-struct Crew {
-    processes: Vec<(Process, Vec<ConsumerStanding>)>,
-    pauses: Vec<Pause>,
+    pause: Option<PauseState>,
 }
 
 /// Shows a row a queue; one that cannot be asked is named, and the others are shown.
-pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exit> {
+pub(crate) fn queues(app: &App, args: &Queues, env: &dyn Env) -> Result<(), Exit> {
     let consumers = settings::consumers(env, &app.consumers)?;
     let database = settings::database_if_named(env)?;
-    let (rows, errors) = runtime()?.block_on(async {
-        let sqs = Sqs::connect().await;
-        let (mut rows, mut errors) = (Vec::new(), Vec::new());
-        for consumer in &consumers {
-            match ask(&sqs, consumer, &mut errors).await {
-                Ok(row) => rows.push(row),
-                Err(error) => errors.push(trouble(consumer.queue_url.name(), error)),
-            }
-        }
-        if let Some(database) = database {
-            match muster(&database, &consumers).await {
-                Ok(crew) => rows.iter_mut().for_each(|row| crew.complete(row)),
-                Err(error) => errors.push(format!("processes and pauses: {error:#}")),
-            }
-        }
-        (rows, errors)
-    });
-    match args.json {
-        true => output::json(&rows),
-        false if rows.is_empty() => Ok(()),
-        false => output::data(&table(&rows)),
+    let (rows, errors) = runtime()?.block_on(look(&consumers, database.as_ref()));
+    match (args.json, args.wide) {
+        (true, _) => output::json(&rows),
+        _ if rows.is_empty() => Ok(()),
+        (false, true) => output::data(&wide(&rows)),
+        (false, false) => output::data(&table(&rows)),
     }
     .context("cannot write")?;
     for error in &errors {
@@ -93,90 +46,75 @@ pub(crate) fn queues(app: &App, args: &Reading, env: &dyn Env) -> Result<(), Exi
     }
 }
 
-fn trouble(queue: &str, error: QueueError) -> String {
-    format!("queue {queue}: {:#}", anyhow::Error::new(error))
-}
-
-/// Asks the database who serves the consumers and what is paused.
-async fn muster(database: &DatabaseConfig, consumers: &[ConsumerConfig]) -> anyhow::Result<Crew> {
-    let store = database::beside_work(database).map_err(Exit::into_error)?;
-    let names: Vec<_> = consumers
-        .iter()
-        .map(|consumer| consumer.name.as_str())
-        .collect();
-    Ok(Crew {
-        processes: store.processes(SEEN_WITHIN).await?,
-        pauses: store.pauses(&names, &[]).await?,
-    })
-}
-
-impl Crew {
-    fn complete(&self, row: &mut Row) {
-        let serves = |(_, consumers): &&(Process, Vec<ConsumerStanding>)| {
-            consumers.iter().any(|one| one.name == row.consumer)
-        };
-        let processes = self.processes.iter().filter(serves).count();
-        let pause = self
-            .pauses
-            .iter()
-            .find(|pause| pause.consumer == row.consumer);
-        row.processes = Some(processes);
-        row.paused = Some(pause.is_some());
-        row.pause = pause.map(|pause| PauseRow {
-            by: pause.paused_by.clone(),
-            since: pause.paused_at,
-            reason: pause.reason.clone(),
-            until: pause.until,
-        });
-    }
-}
-
-/// Asks for a queue; a dead-letter queue that cannot be asked goes to the errors.
-async fn ask(
-    sqs: &Sqs,
-    consumer: &ConsumerConfig,
-    errors: &mut Vec<String>,
-) -> Result<Row, QueueError> {
-    let url = consumer.queue_url.as_str();
-    let queue = sqs.queue(url, ClientOptions::calling());
-    let attributes = queue.attributes().await?;
-    let mut dead_letters = None;
-    if let Some(name) = &attributes.dead_letter_queue {
-        match depth(sqs, name).await {
-            Ok(depth) => dead_letters = Some(depth),
-            Err(error) => errors.push(trouble(name, error)),
+/// Asks SQS and, where one is named, the database; what could not be asked is told beside the rows.
+async fn look(
+    consumers: &[ConsumerConfig],
+    database: Option<&DatabaseConfig>,
+) -> (Vec<Row>, Vec<String>) {
+    let sqs = Sqs::connect().await;
+    let asked = join_all(consumers.iter().map(async |consumer| {
+        let mut surveyor = Surveyor::new(&sqs, consumer);
+        surveyor.ask().await
+    }));
+    let (mut rows, mut errors) = (Vec::new(), Vec::new());
+    for answer in asked.await {
+        match answer {
+            Ok((queue, wrong)) => {
+                rows.push(Row::of(queue));
+                errors.extend(wrong);
+            }
+            Err(wrong) => errors.push(wrong),
         }
     }
-    Ok(Row {
-        consumer: consumer.name.clone(),
-        queue: queue.name().to_owned(),
-        backlog: attributes.visible,
-        in_flight: attributes.in_flight,
-        delayed: attributes.delayed,
-        dead_letters,
-        visibility_timeout_secs: attributes.visibility_timeout.as_secs(),
-        retention_secs: attributes.retention.as_secs(),
-        max_receive_count: attributes.max_receive_count,
-        dead_letter_queue: attributes.dead_letter_queue,
-        concurrency: consumer.concurrency,
-        max_attempts: consumer.max_attempts,
-        handler_timeout_secs: consumer.handler_timeout.as_secs_f64(),
-        receive_wait_secs: consumer.receive_wait.as_secs_f64(),
-        processes: None,
-        paused: None,
-        pause: None,
-    })
+    if let Some(database) = database {
+        match muster(database, consumers).await {
+            Ok(muster) => rows.iter_mut().for_each(|row| row.complete(&muster)),
+            Err(error) => errors.push(format!("processes and pauses: {error:#}")),
+        }
+    }
+    (rows, errors)
 }
 
-/// Counts what a dead-letter queue holds.
-async fn depth(sqs: &Sqs, name: &str) -> Result<u64, QueueError> {
-    let url = sqs.url_of(name).await?;
-    let queue = sqs.queue(&url, ClientOptions::calling());
-    let counts = queue.attributes().await?;
-    Ok(counts.visible + counts.in_flight)
+async fn muster(database: &DatabaseConfig, consumers: &[ConsumerConfig]) -> anyhow::Result<Muster> {
+    let store = database::beside_work(database).map_err(Exit::into_error)?;
+    let names: Vec<_> = consumers.iter().map(|one| one.name.as_str()).collect();
+    Ok(Muster::call(&store, &names).await?)
 }
 
+impl Row {
+    fn of(queue: QueueState) -> Self {
+        Self {
+            queue,
+            processes: None,
+            paused: None,
+            pause: None,
+        }
+    }
+
+    fn complete(&mut self, muster: &Muster) {
+        self.processes = Some(muster.serving(&self.queue.consumer).len());
+        self.pause = muster.pause(&self.queue.consumer);
+        self.paused = Some(self.pause.is_some());
+    }
+}
+
+/// Lays out what changes by itself, for 120 columns.
 fn table(rows: &[Row]) -> String {
+    const HEADINGS: [&str; 8] = [
+        "CONSUMER",
+        "QUEUE",
+        "BACKLOG",
+        "IN FLIGHT",
+        "DELAYED",
+        "DEAD",
+        "PROCESSES",
+        "PAUSED",
+    ];
+    output::table(&HEADINGS, rows.iter().map(changing).collect())
+}
+
+/// Lays out everything, the settings included.
+fn wide(rows: &[Row]) -> String {
     const HEADINGS: [&str; 14] = [
         "CONSUMER",
         "QUEUE",
@@ -184,39 +122,54 @@ fn table(rows: &[Row]) -> String {
         "IN FLIGHT",
         "DELAYED",
         "DEAD",
-        "VISIBILITY",
-        "RETENTION",
-        "MAX RECEIVES",
+        "PROCESSES",
         "CONCURRENCY",
         "ATTEMPTS",
         "TIMEOUT",
-        "PROCESSES",
+        "VISIBILITY",
+        "RETENTION",
+        "MAX RECEIVES",
         "PAUSED",
     ];
-    let dash = || "-".to_owned();
     let cells = rows.iter().map(|row| {
-        vec![
-            row.consumer.clone(),
-            row.queue.clone(),
-            row.backlog.to_string(),
-            row.in_flight.to_string(),
-            row.delayed.to_string(),
-            row.dead_letters
-                .map_or_else(dash, |depth| depth.to_string()),
-            format!("{} s", row.visibility_timeout_secs),
-            format!("{} d", row.retention_secs / 86_400),
-            row.max_receive_count
-                .map_or_else(dash, |count| count.to_string()),
-            row.concurrency.to_string(),
-            row.max_attempts.to_string(),
-            format!("{} s", row.handler_timeout_secs),
-            row.processes.map_or_else(dash, |count| count.to_string()),
-            match row.paused {
-                Some(true) => "yes".to_owned(),
-                Some(false) => "no".to_owned(),
-                None => dash(),
-            },
-        ]
+        let mut cells = changing(row);
+        // A reason can be long: it stays the last.
+        let paused = cells.len() - 1;
+        cells.splice(paused..paused, of_settings(&row.queue));
+        cells
     });
     output::table(&HEADINGS, cells.collect())
+}
+
+fn changing(row: &Row) -> Vec<String> {
+    let queue = &row.queue;
+    vec![
+        queue.consumer.clone(),
+        queue.queue.clone(),
+        queue.backlog.to_string(),
+        queue.in_flight.to_string(),
+        queue.delayed.to_string(),
+        or_dash(queue.dead_letters),
+        or_dash(row.processes),
+        match (&row.pause, row.paused) {
+            (Some(pause), _) => format!("by {}: {}", pause.by, pause.reason),
+            (None, Some(_)) => "no".to_owned(),
+            (None, None) => "-".to_owned(),
+        },
+    ]
+}
+
+fn of_settings(queue: &QueueState) -> [String; 6] {
+    [
+        queue.concurrency.to_string(),
+        queue.max_attempts.to_string(),
+        format!("{} s", queue.handler_timeout_secs),
+        format!("{} s", queue.visibility_timeout_secs),
+        format!("{} d", queue.retention_secs / 86_400),
+        or_dash(queue.max_receive_count),
+    ]
+}
+
+fn or_dash(known: Option<impl ToString>) -> String {
+    known.map_or_else(|| "-".to_owned(), |known| known.to_string())
 }

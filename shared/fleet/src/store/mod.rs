@@ -32,7 +32,8 @@ pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
 pub use postgres::{
     ConsumerStanding, DeadCount, Extent, MigrateError, MigrateOptions, Migration, Migrations,
     PRUNABLE, Params, Pause, Pausing, PlannedMigration, PoolStatus, PostgresOptions, PostgresStore,
-    PostgresTransaction, Process, Prunable, Row, Subscription, ToSql, migrate, plan,
+    PostgresTransaction, Process, Prunable, RecentFailure, RecentFailures, Row, Sighting,
+    Subscription, ToSql, migrate, plan,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
 

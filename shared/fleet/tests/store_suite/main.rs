@@ -33,5 +33,8 @@ mod pruning;
 /// The row of a process.
 mod presence;
 
+/// What went wrong of late.
+mod recent;
+
 /// How fast; run by hand.
 mod bench;

@@ -53,12 +53,13 @@ async fn a_process_is_seen_until_it_leaves_and_says_how_its_consumers_are_doing(
     presence.beat().await.unwrap();
     presence.beat().await.unwrap();
     let seen = store.processes(LONG).await.unwrap();
-    let [(row, consumers)] = &seen[..] else {
+    let [seen] = &seen[..] else {
         panic!("{seen:?}");
     };
-    assert_eq!(*row, process("a"));
-    let [billing] = &consumers[..] else {
-        panic!("{consumers:?}");
+    assert_eq!(seen.process, process("a"));
+    assert!(seen.seen_ago < LONG && seen.up > LONG, "{seen:?}");
+    let [billing] = &seen.consumers[..] else {
+        panic!("{seen:?}");
     };
     assert_eq!(
         (billing.name.as_str(), billing.queue.as_str()),
@@ -82,7 +83,7 @@ async fn a_process_that_was_not_seen_lately_is_not_told_of() {
     store.query(sql, &[]).await.unwrap();
     let seen = store.processes(LONG).await.unwrap();
     assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].0.id, "b");
+    assert_eq!(seen[0].process.id, "b");
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn a_beat_turns_the_valve_as_operators_say_and_shows_it() {
     pause(&store).await;
     presence.beat().await.unwrap();
     assert!(!is_open(&valve));
-    assert!(store.processes(LONG).await.unwrap()[0].1[0].paused);
+    assert!(store.processes(LONG).await.unwrap()[0].consumers[0].paused);
     store.resume("billing", "who").await.unwrap();
     presence.beat().await.unwrap();
     assert!(is_open(&valve));

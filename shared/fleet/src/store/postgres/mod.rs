@@ -42,8 +42,14 @@ mod standing;
 /// Which processes serve.
 mod processes;
 
+/// How the pool is doing.
+mod pool_status;
+
 /// What operators have paused.
 mod pauses;
+
+/// What went wrong of late.
+mod recent;
 
 /// What one process at a time may do.
 mod leases;
@@ -80,8 +86,10 @@ pub use migrate::{MigrateOptions, migrate, plan};
 pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
 pub use options::PostgresOptions;
 pub use pauses::{Pause, Pausing};
-pub use processes::{ConsumerStanding, Process};
+pub use pool_status::PoolStatus;
+pub use processes::{ConsumerStanding, Process, Sighting};
 pub use prune::{Extent, PRUNABLE, Prunable};
+pub use recent::{RecentFailure, RecentFailures};
 pub use standing::DeadCount;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
@@ -93,19 +101,6 @@ pub use transaction::{Params, PostgresTransaction};
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
-}
-
-/// How the pool is doing at this moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// The most connections there may be.
-    pub max: usize,
-    /// How many there are.
-    pub open: usize,
-    /// How many of them are free.
-    pub idle: usize,
-    /// How many callers wait for one.
-    pub waiting: usize,
 }
 
 /// What the store, its sessions and its transactions have in common.
@@ -186,17 +181,6 @@ impl PostgresStore {
                 .await
         };
         session.run_bounded(work).await
-    }
-
-    /// Tells how the pool is doing.
-    pub fn pool_status(&self) -> PoolStatus {
-        let status = self.shared.pool.status();
-        PoolStatus {
-            max: status.max_size,
-            open: status.size,
-            idle: status.available,
-            waiting: status.waiting,
-        }
     }
 
     /// Waits for the clean-up of what was dropped and closes all connections.

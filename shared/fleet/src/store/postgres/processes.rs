@@ -16,7 +16,9 @@ const SHOW: &str = r"
 const REMOVE: &str = "delete from {schema}.processes where id = $1";
 
 const SEEN: &str = r"
-    select id, host, pid, kind, version, build, started_at, consumers::text as consumers
+    select id, host, pid, kind, version, build, started_at, consumers::text as consumers,
+        extract(epoch from clock_timestamp() - started_at)::float8 as up_secs,
+        extract(epoch from clock_timestamp() - seen_at)::float8 as seen_secs
     from {schema}.processes
     where seen_at > clock_timestamp() - make_interval(secs => $1)
     order by started_at, id";
@@ -62,6 +64,19 @@ pub struct ConsumerStanding {
     pub paused: bool,
 }
 
+/// A process as others see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// The process.
+    pub process: Process,
+    /// How its consumers were doing.
+    pub consumers: Vec<ConsumerStanding>,
+    /// How long it has run.
+    pub up: Duration,
+    /// How long ago it has shown itself; one that was killed does so no more.
+    pub seen_ago: Duration,
+}
+
 impl PostgresStore {
     /// Writes the row of a process: it is there, and this is how its consumers are doing.
     ///
@@ -103,22 +118,19 @@ impl PostgresStore {
         self.query(&sql, &[&id]).await.map(drop)
     }
 
-    /// Reads the processes that have shown themselves within this time.
+    /// Reads the processes that have shown themselves within this time, the oldest first.
     ///
     /// # Errors
     ///
     /// As the class says; of class `Statement` for a row that is none of the fleet's.
-    pub async fn processes(
-        &self,
-        within: Duration,
-    ) -> Result<Vec<(Process, Vec<ConsumerStanding>)>, StoreError> {
+    pub async fn processes(&self, within: Duration) -> Result<Vec<Sighting>, StoreError> {
         let sql = render(SEEN, &self.shared.schema);
         let rows = self.query(&sql, &[&within.as_secs_f64()]).await?;
-        rows.iter().map(process_of).collect()
+        rows.iter().map(sighting_of).collect()
     }
 }
 
-fn process_of(row: &Row) -> Result<(Process, Vec<ConsumerStanding>), StoreError> {
+fn sighting_of(row: &Row) -> Result<Sighting, StoreError> {
     let consumers = serde_json::from_str(row.get("consumers"))
         .map_err(|error| StoreError::new(StoreErrorClass::Statement, error))?;
     let process = Process {
@@ -130,5 +142,12 @@ fn process_of(row: &Row) -> Result<(Process, Vec<ConsumerStanding>), StoreError>
         build: row.get("build"),
         started_at: row.get("started_at"),
     };
-    Ok((process, consumers))
+    // A clock that was set back makes an age negative.
+    let age = |column| Duration::try_from_secs_f64(row.get(column)).unwrap_or_default();
+    Ok(Sighting {
+        process,
+        consumers,
+        up: age("up_secs"),
+        seen_ago: age("seen_secs"),
+    })
 }
