@@ -122,6 +122,7 @@ impl App {
             Command::Enqueue(args) => command::enqueue::enqueue(&self, &args, env),
             Command::Queues(args) => command::queues::queues(&self, &args, env),
             Command::Dlq(args) => command::dlq::dlq(&self, args, env),
+            Command::Top(args) => command::top::top(self, &args, env),
             Command::Pause(args) => command::pause::pause(&self, &args, env),
             Command::Resume(args) => command::resume::resume(&self, &args, env),
             Command::Migrate(args) => command::migrate::migrate(&self, &args, env),

@@ -43,7 +43,12 @@ pub(crate) fn note(text: &str) {
 
 /// Tells whether a person watches stderr.
 pub(crate) fn is_watched() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    io::stderr().is_terminal() && is_capable()
+}
+
+/// Tells whether a terminal, where there is one, can do more than print.
+pub(crate) fn is_capable() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Lays rows out under headings; columns of numbers are aligned to the right.

@@ -44,6 +44,16 @@ impl Surveyor {
         }
     }
 
+    /// Returns the name of the queue.
+    pub(crate) fn queue(&self) -> &str {
+        self.queue.name()
+    }
+
+    /// Returns the name of the consumer.
+    pub(crate) fn consumer(&self) -> &str {
+        &self.consumer.name
+    }
+
     /// Asks; what is wrong with the dead-letter queue alone is told beside the rest.
     pub(crate) async fn ask(&mut self) -> Result<(QueueState, Option<String>), String> {
         let asked = self.queue.attributes().await;

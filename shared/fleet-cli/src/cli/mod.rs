@@ -4,12 +4,15 @@ pub(crate) mod dlq;
 
 mod queues;
 
+mod top;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use queues::Queues;
+pub(crate) use top::Top;
 
 /// The most characters of a reason: it stands in every process's log. The story belongs elsewhere.
 const REASON_MAX: usize = 500;
@@ -71,6 +74,15 @@ pub(crate) enum Command {
     /// A dead-letter queue is named by its consumer, by its own name, or by its URL; it need not be
     /// one of the fleet's. Looking changes nothing but receive counts, and needs no database.
     Dlq(dlq::Dlq),
+    /// Watch the whole fleet: consumers, processes, outbox, recent failures
+    ///
+    /// It looks anew all the time, at SQS and, with DATABASE_URL, at the database; while one of
+    /// them does not answer, what was known last is shown, and since when. It changes nothing.
+    /// With --once, exit code 3 when something could not be asked.
+    #[command(
+        after_help = "Examples:\n  {program} top\n  {program} top --every 10s\n  {program} top --once\n  {program} top --json"
+    )]
+    Top(Top),
     /// Stop a consumer's receiving in every process
     ///
     /// Processes that run heed it within 5 s, and those that start later too. Messages that are

@@ -10,6 +10,8 @@ pub(crate) mod enqueue;
 
 pub(crate) mod queues;
 
+pub(crate) mod top;
+
 pub(crate) mod dlq;
 
 pub(crate) mod pause;
