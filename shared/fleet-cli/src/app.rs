@@ -103,7 +103,7 @@ impl App {
     }
 
     fn execute(self, args: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Result<(), Exit> {
-        let line = Cli::command().version(format!("{} ({})", self.version, self.commit));
+        let line = Cli::command().version(self.build());
         #[cfg(feature = "dev")]
         let line = match &self.intake {
             Some(intake) => crate::dev::with_intake(line, intake.noun()),
@@ -129,6 +129,11 @@ impl App {
             Command::Config(args) => command::config::config(&self, &args, env),
             Command::Healthcheck => command::healthcheck::healthcheck(env),
         }
+    }
+
+    /// Names this build: its version and commit.
+    pub(crate) fn build(&self) -> String {
+        format!("{} ({})", self.version, self.commit)
     }
 
     /// Finds a consumer by its name; another name is a wrong command line.

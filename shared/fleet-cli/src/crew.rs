@@ -111,6 +111,7 @@ async fn recruit(
         limits: Limits {
             consumer: consumer.name(),
             queue: name_of(url).to_owned(),
+            version: host.version.clone(),
             concurrency: config.concurrency,
             handler_timeout: config.handler_timeout,
             attempts_max: config.max_attempts,

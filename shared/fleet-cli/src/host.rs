@@ -20,6 +20,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What every serving process has: logs, metrics, probes, signals.
 pub(crate) struct Host {
+    /// The build that runs, as `--version` names it.
+    pub(crate) version: String,
     pub(crate) health: Health,
     pub(crate) shutdown: Shutdown,
     pub(crate) jitter: Jitter,
@@ -45,6 +47,7 @@ impl Host {
         let health = Health::new();
         aside.spawn(admin.serve(health.clone(), recorder.clone(), aside.stopping()));
         let host = Self {
+            version: app.build(),
             health,
             shutdown,
             jitter: Jitter::from_entropy(),

@@ -8,6 +8,8 @@ mod exit;
 
 mod output;
 
+mod shell;
+
 #[allow(
     dead_code,
     reason = "the commands that show and edit bodies are being written"
@@ -21,6 +23,8 @@ mod interrupt;
 mod prompt;
 
 mod lines;
+
+mod sending;
 
 mod intake;
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use fleet::message::BODY_BYTES_MAX;
 
-/// The longest line: what is longer fits into no message, and is not held in memory.
+/// The longest line unless somebody says otherwise: what is longer fits into no message, and is
+/// not held in memory.
 const LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 
 /// Lines with their numbers, without the blank ones.
@@ -15,6 +16,7 @@ pub(crate) struct Lines {
     /// How the input is called in messages: a path, or `stdin`.
     pub(crate) name: String,
     input: Box<dyn BufRead + Send>,
+    bytes_max: usize,
     number: u64,
     is_over: bool,
 }
@@ -45,16 +47,22 @@ impl Lines {
         Self {
             name,
             input: Box::new(input),
+            bytes_max: LINE_BYTES_MAX,
             number: 0,
             is_over: false,
         }
+    }
+
+    /// Sets how long a line may be.
+    pub(crate) fn longest(self, bytes_max: usize) -> Self {
+        Self { bytes_max, ..self }
     }
 
     /// Reads a line; `None` at the end.
     fn read(&mut self) -> io::Result<Option<Result<String, LineError>>> {
         let mut bytes = Vec::new();
         // One byte more than allowed tells a line that is too long.
-        let limit = LINE_BYTES_MAX as u64 + 1;
+        let limit = self.bytes_max as u64 + 1;
         let count = (&mut self.input)
             .take(limit)
             .read_until(b'\n', &mut bytes)?;
@@ -62,10 +70,11 @@ impl Lines {
             return Ok(None);
         }
         self.number += 1;
-        if bytes.last() != Some(&b'\n') && count > LINE_BYTES_MAX {
+        if bytes.last() != Some(&b'\n') && count > self.bytes_max {
             self.input.skip_until(b'\n')?;
-            let problem = "is longer than a message of 1 MiB can be";
-            return Ok(Some(Err(LineError::Unfit(problem))));
+            return Ok(Some(Err(LineError::Unfit(
+                "is longer than a message of 1 MiB can be",
+            ))));
         }
         let text = String::from_utf8(bytes).map_err(|_| LineError::Unfit("is not UTF-8"));
         Ok(Some(text))

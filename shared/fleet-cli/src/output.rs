@@ -1,5 +1,7 @@
 //! Data goes to stdout, everything else to stderr; a closed pipe ends no work.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::presets;
@@ -27,13 +29,55 @@ fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Writes bytes to stdout as they are: for files and pipes, never for a terminal.
+///
+/// # Errors
+///
+/// As [`data`].
+pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Writes a value as JSON to stdout.
 ///
 /// # Errors
 ///
 /// As [`data`].
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
-    data(&serde_json::to_string_pretty(value).map_err(io::Error::other)?)
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+    data(&escape_json(&text))
+}
+
+/// Escapes what is_hidden a terminal in JSON, which stays the same JSON.
+///
+/// Such a character can stand in a string only, and there it may be written as its number.
+pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
+    // The line breaks between the members.
+    let escapes = |c: char| is_hidden(c) && c != '\n';
+    if !json.contains(escapes) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match escapes(c) {
+            true => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(escaped, "\\u{unit:04x}");
+                }
+            }
+            false => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Tells whether a person reads stdout.
+pub(crate) fn is_shown() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Writes a line to stderr; nobody may be reading it.
@@ -87,24 +131,34 @@ pub(crate) fn escape_lines(text: &str) -> String {
         .collect()
 }
 
-/// Makes control and direction characters of foreign text visible, so that it cannot steer a terminal.
+/// Makes what is_hidden a terminal visible in foreign text.
 pub(crate) fn escape(text: String) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}')
-    };
-    if !text.contains(steers) {
+    if !text.contains(is_hidden) {
         return text;
     }
-    text.chars()
-        .map(|c| {
-            if steers(c) {
-                c.escape_unicode().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => escaped.extend(c.escape_unicode()),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Tells whether a character moves the cursor, ends a line, turns the reading direction, or is
+/// there without being seen.
+pub(crate) fn is_hidden(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        // Invisible: a soft hyphen, marks and joiners of zero width, operators without a glyph.
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{feff}' => true,
+        // The ends of lines and paragraphs, and what turns the direction.
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        // Annotations, and tags: a whole text may hide in them.
+        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => c.is_control(),
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +172,21 @@ mod tests {
             "a\\u{1b}[2Jb\\u{202e}c"
         );
         assert_eq!(escape("déjà vu".to_owned()), "déjà vu");
+        assert_eq!(
+            escape("\u{9b}2J\u{2028}\u{200b}\u{e0041}".to_owned()),
+            "\\u{9b}2J\\u{2028}\\u{200b}\\u{e0041}"
+        );
+    }
+
+    #[test]
+    fn json_that_was_escaped_says_the_same() {
+        let hidden = "a\u{1b}\u{7f}\u{9b}\u{202e}\u{2028}\u{e0041}\"\\é😀";
+        let json = serde_json::to_string_pretty(&[hidden]).unwrap();
+        let escaped = escape_json(&json);
+        assert!(!escaped.replace('\n', "").contains(is_hidden));
+        let read: Vec<String> = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(read, [hidden]);
+        assert_eq!(escape_json("{\n}"), "{\n}");
     }
 
     #[test]

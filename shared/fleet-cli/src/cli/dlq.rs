@@ -1,14 +1,10 @@
 //! What may be typed behind `dlq`.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use fleet::dead_letter::{Filter, Fingerprint};
-use fleet::message::FailureClass;
-use jiff::Timestamp;
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::age;
+pub(crate) use super::filter::FilterArgs;
 
 /// How many messages a look goes through when nobody says how many.
 pub(crate) const SCAN_DEFAULT: u64 = 10_000;
@@ -31,6 +27,138 @@ pub(crate) enum DlqCommand {
         after_help = "Examples:\n  {program} dlq stats billing\n  {program} dlq stats orders-dlq --json"
     )]
     Stats(Look),
+    /// List what is in it, a row an event
+    ///
+    /// Copies of one event are one row. A message that a redrive policy moved has no attempts and
+    /// no time of death, since nobody wrote them down.
+    #[command(
+        after_help = "Examples:\n  {program} dlq ls billing\n  {program} dlq ls billing --type order.placed --newer-than 1h\n  {program} dlq ls billing --class crash_suspect --wide"
+    )]
+    Ls(List),
+    /// Group what is in it by what it died of, and say how to replay each group
+    ///
+    /// Two events died of the same when the handler, their type and the reason are the same, whatever
+    /// numbers, ids and quotes stand in the reason. The fingerprint of a failure stays the same
+    /// across releases.
+    #[command(
+        after_help = "Examples:\n  {program} dlq group billing\n  {program} dlq group billing --by version\n  {program} dlq group billing --by hour --class permanent"
+    )]
+    Group(Grouping),
+    /// Show one message: envelope, attributes, body, what went wrong, and why it is here
+    ///
+    /// Numbers of the body stand there exactly as they were written. All copies of an event are
+    /// shown when its id is given.
+    #[command(
+        after_help = "Examples:\n  {program} dlq show billing 536365\n  {program} dlq show billing 536365 --raw > body.json"
+    )]
+    Show(Show),
+    /// Write its messages as JSON lines, byte by byte and with all attributes
+    ///
+    /// Each line is one message. `dlq import` sends the lines back. A file has its name only when it
+    /// is complete; until then it ends in `.partial`.
+    #[command(
+        after_help = "Examples:\n  {program} dlq export billing --out dead.jsonl\n  {program} dlq export billing --class undecodable | jq -r .body"
+    )]
+    Export(Export),
+    /// Delete messages, once they are in a file
+    ///
+    /// Only what was dead when it was confirmed is deleted, and only what this command has written
+    /// to the file before. `dlq import` puts it back.
+    #[command(
+        after_help = "Examples:\n  {program} dlq purge billing --class undecodable --older-than 7d\n  {program} dlq purge billing --all --export /backup/dead.jsonl --yes"
+    )]
+    Purge(Purge),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) scan: ScanArgs,
+    /// Write a new file, which only its owner can read; without it, stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) scan: ScanArgs,
+    /// Delete everything
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Write what is deleted to this new file; without it, QUEUE-TIME.jsonl in this directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "export")]
+    pub(crate) force: bool,
+    /// Go on without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Write the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// Show everything that fits in a row: whole reasons, handlers, builds, sizes, MessageIds
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) wide: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Grouping {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// What events of a group have in common
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Reason)]
+    pub(crate) by: By,
+}
+
+/// What dead letters are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The failure: handler, type, and reason without numbers, ids and quotes
+    Reason,
+    /// The type of the event
+    Type,
+    /// The handler that gave up, or the queue that it was moved from
+    Handler,
+    /// The build that gave up
+    Version,
+    /// The hour of death
+    Hour,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+    /// The MessageId, or the id of the event
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) scan: ScanArgs,
+    /// Write the body alone, byte by byte
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A look at a dead-letter queue.
@@ -62,97 +190,4 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "N", default_value_t = SCAN_DEFAULT,
         value_parser = clap::value_parser!(u64).range(1..=SCAN_MAX))]
     pub(crate) scan: u64,
-}
-
-/// Which dead letters are meant: those that everything said is true of.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which dead letters")]
-pub(crate) struct FilterArgs {
-    /// Of this type, such as order.placed
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) event_type: Option<String>,
-    /// With these words in their reason; numbers, ids and quotes do not count
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
-    /// Ended by permanent, attempts_exhausted, undecodable, unknown_type, crash_suspect, or receives_exhausted
-    #[arg(long, value_name = "CLASS", value_parser = class)]
-    pub(crate) class: Option<FailureClass>,
-    /// Of this failure, as `dlq group` shows it
-    #[arg(long, value_name = "FINGERPRINT")]
-    pub(crate) fingerprint: Option<Fingerprint>,
-    /// Dead for longer than this (such as 90s, 2h, 7d)
-    #[arg(long, value_name = "AGE", value_parser = age)]
-    pub(crate) older_than: Option<Duration>,
-    /// Dead for less long than this
-    #[arg(long, value_name = "AGE", value_parser = age)]
-    pub(crate) newer_than: Option<Duration>,
-    /// With so many attempts: 3, 3+, or 3-5
-    #[arg(long, value_name = "N", value_parser = attempts)]
-    pub(crate) attempts: Option<RangeInclusive<u32>>,
-    /// With this MessageId or event id; may be said more than once
-    #[arg(long = "id", value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-    /// With a body that this regular expression matches somewhere
-    #[arg(long = "match", value_name = "REGEX")]
-    pub(crate) pattern: Option<String>,
-}
-
-impl FilterArgs {
-    /// Makes the filter; ages are counted from `now`.
-    pub(crate) fn filter(&self, now: Timestamp) -> Filter {
-        let ago = |age: Duration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        Filter {
-            event_type: self.event_type.clone(),
-            reason: self.reason.clone(),
-            class: self.class,
-            fingerprint: self.fingerprint,
-            before: self.older_than.map(ago),
-            since: self.newer_than.map(ago),
-            attempts: self.attempts.clone(),
-            ids: self.ids.clone(),
-            queue: None,
-            pattern: self.pattern.clone(),
-        }
-    }
-}
-
-fn class(text: &str) -> Result<FailureClass, String> {
-    let known = FailureClass::ALL;
-    let found = known.into_iter().find(|class| class.as_str() == text);
-    found.ok_or_else(|| format!("is none of {}", known.map(FailureClass::as_str).join(", ")))
-}
-
-fn attempts(text: &str) -> Result<RangeInclusive<u32>, String> {
-    let number = |text: &str| text.parse::<u32>().ok();
-    let range = match (text.strip_suffix('+'), text.split_once('-')) {
-        (Some(least), _) => number(least).map(|least| least..=u32::MAX),
-        (None, Some((least, most))) => number(least).zip(number(most)).map(|(a, b)| a..=b),
-        (None, None) => number(text).map(|count| count..=count),
-    };
-    range
-        .filter(|range| !range.is_empty())
-        .ok_or_else(|| "say a number such as 3, 3+ or 3-5".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attempts_are_a_number_or_a_range() {
-        for (text, range) in [("3", 3..=3), ("3+", 3..=u32::MAX), ("3-5", 3..=5)] {
-            assert_eq!(attempts(text), Ok(range), "{text}");
-        }
-        for text in ["", "+", "-", "5-3", "-1", "x", "3+5"] {
-            assert!(attempts(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_class_is_known_by_its_name() {
-        for known in FailureClass::ALL {
-            assert_eq!(class(known.as_str()), Ok(known));
-        }
-        assert!(class("dead").is_err());
-    }
 }

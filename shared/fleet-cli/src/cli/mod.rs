@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and its help.
 
+pub(crate) mod filter;
+
 pub(crate) mod dlq;
 
 mod queues;

@@ -1,12 +1,9 @@
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use fleet::message::{BODY_BYTES_MAX, EventKey, NewEvent, Outgoing};
-use fleet::queue::{self, ClientOptions, Queue, QueueError, QueueErrorKind, Sqs};
+use fleet::queue::{ClientOptions, Queue, QueueErrorKind, Sqs};
 use fleet::service::config::Env;
-use fleet::service::retry::{Backoff, Jitter};
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,16 +15,8 @@ use crate::exit::Exit;
 use crate::host::runtime;
 use crate::lines::Lines;
 use crate::progress::Bar;
+use crate::sending::{NoQueue, Sender, TOGETHER_MAX};
 use crate::{output, settings};
-
-/// Lines in memory at once: eight full batches, which are sent side by side.
-const LINES_MAX: usize = 80;
-
-/// How often a batch is sent before its lines count as failed.
-const TRIES_MAX: u32 = 6;
-
-/// The ceilings of the pauses between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(4));
 
 /// What became of the input.
 #[derive(Debug, Default, Serialize)]
@@ -42,12 +31,6 @@ struct Line {
     message: Outgoing,
 }
 
-/// What became of one line that was tried.
-type Sent = Result<(), String>;
-
-/// The queue is not there, or not any more.
-struct NoQueue;
-
 /// Sends JSON lines to a queue, one event a line.
 pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Exit> {
     let consumer = app.consumers.iter().find(|c| c.name() == args.queue);
@@ -60,16 +43,16 @@ pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Ex
             None => look_up(&sqs, &args.queue).await?,
         };
         let queue = sqs.queue(&url, ClientOptions::calling());
-        let mut sender = Sender {
+        let mut input = Input {
             app,
             args,
             queue: &queue,
-            jitter: Jitter::from_entropy(),
+            sender: Sender::to(&queue),
             bar: Bar::counting("sent"),
             summary: Summary::default(),
         };
-        sender.send_all().await?;
-        Ok::<_, Exit>(sender.summary)
+        input.send_all().await?;
+        Ok::<_, Exit>(input.summary)
     })?;
     match args.json {
         true => output::json(&summary).context("cannot write")?,
@@ -95,16 +78,17 @@ async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
     })
 }
 
-struct Sender<'a> {
+/// The files, on their way to the queue.
+struct Input<'a> {
     app: &'a App,
     args: &'a Enqueue,
     queue: &'a dyn Queue,
-    jitter: Jitter,
+    sender: Sender<'a>,
     bar: Bar,
     summary: Summary,
 }
 
-impl Sender<'_> {
+impl Input<'_> {
     async fn send_all(&mut self) -> Result<(), Exit> {
         let stdin = [Path::new("-").to_owned()];
         let files = if self.args.files.is_empty() {
@@ -137,7 +121,7 @@ impl Sender<'_> {
                 Ok(message) => ready.push(Line { place, message }),
                 Err(problem) => self.refuse(&place, &problem),
             }
-            if ready.len() == LINES_MAX {
+            if ready.len() == TOGETHER_MAX {
                 self.send(std::mem::take(&mut ready)).await?;
             }
         }
@@ -184,13 +168,9 @@ impl Sender<'_> {
             .into_iter()
             .map(|line| (line.place, line.message))
             .unzip();
-        let batches = queue::split(&messages);
-        let calls = batches
-            .iter()
-            .map(|batch| self.send_batch(&messages[batch.clone()]));
-        let answers: Result<Vec<_>, _> = join_all(calls).await.into_iter().collect();
+        let answers = self.sender.send(&messages).await;
         let answers = answers.map_err(|NoQueue| self.without_queue())?;
-        for (place, answer) in places.iter().zip(answers.into_iter().flatten()) {
+        for (place, answer) in places.iter().zip(answers) {
             match answer {
                 Ok(()) => {
                     self.summary.sent += 1;
@@ -213,59 +193,11 @@ impl Sender<'_> {
         }
     }
 
-    /// Sends one batch until each entry is taken, refused, or has failed too often.
-    async fn send_batch(&self, messages: &[Outgoing]) -> Result<Vec<Sent>, NoQueue> {
-        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, self.jitter.clone());
-        let mut answers: Vec<Sent> = vec![Err(String::new()); messages.len()];
-        let mut open: Vec<usize> = (0..messages.len()).collect();
-        for attempt in 1..=TRIES_MAX {
-            let batch: Vec<_> = open.iter().map(|index| messages[*index].clone()).collect();
-            match self.queue.send(&batch).await {
-                Ok(entries) => {
-                    let tried = std::mem::take(&mut open);
-                    for (index, entry) in tried.into_iter().zip(entries) {
-                        answers[index] = entry.map(drop).map_err(|error| {
-                            if !error.sender_fault {
-                                open.push(index);
-                            }
-                            format!("was refused by SQS ({})", error.code)
-                        });
-                    }
-                }
-                Err(error) if error.kind == QueueErrorKind::NoSuchQueue => return Err(NoQueue),
-                Err(error) => {
-                    let is_passing = is_passing(&error);
-                    let problem = format!("was not sent: {:#}", anyhow::Error::new(error));
-                    for index in &open {
-                        answers[*index] = Err(problem.clone());
-                    }
-                    if !is_passing {
-                        break;
-                    }
-                }
-            }
-            if open.is_empty() {
-                break;
-            }
-            if attempt < TRIES_MAX {
-                tokio::time::sleep(backoff.next()).await;
-            }
-        }
-        Ok(answers)
-    }
-
     fn refuse(&mut self, place: &str, problem: &str) {
         self.summary.not_sent += 1;
         self.bar
             .note(&output::escape(format!("{place}: {problem}")));
     }
-}
-
-fn is_passing(error: &QueueError) -> bool {
-    matches!(
-        error.kind,
-        QueueErrorKind::Unreachable | QueueErrorKind::Throttled | QueueErrorKind::Server
-    )
 }
 
 /// Reads the id of an event out of its data; numbers are taken as they are written.

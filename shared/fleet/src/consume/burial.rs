@@ -60,6 +60,7 @@ impl Station {
             detail: detail.map(str::to_owned),
             consumer: self.limits.consumer.to_owned(),
             queue: self.limits.queue.clone(),
+            version: Some(self.limits.version.clone()),
             event_type: seen.event_type.as_deref().map(str::to_owned),
             key: key
                 .cloned()

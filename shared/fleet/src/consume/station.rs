@@ -49,6 +49,8 @@ pub struct Limits {
     pub consumer: &'static str,
     /// The name of its queue.
     pub queue: String,
+    /// The build that runs it, which dead letters name.
+    pub version: String,
     /// The most messages in flight.
     pub concurrency: usize,
     /// How long a handler may take.

@@ -82,6 +82,7 @@ mod tests {
             detail: Some("d".repeat(300)),
             consumer: "billing".to_owned(),
             queue: "billing".to_owned(),
+            version: None,
             event_type: None,
             key: EventKey::new("billing", "m-1"),
             message_id: "m-1".to_owned(),

@@ -18,7 +18,7 @@ const PATTERN_BYTES_MAX: usize = 1 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
-    /// The type of the event.
+    /// The type of the event; an empty one stands for those whose type cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// Words of the reason, whatever numbers, ids and quotes stand among them.
@@ -45,6 +45,9 @@ pub struct Filter {
     /// Died in this queue; for a dead-letter queue of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// Given up by this build; an empty one stands for those of which it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// A regular expression that the body has to match somewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
@@ -96,14 +99,18 @@ impl Matcher {
             attempts,
             ids,
             queue,
+            version,
             pattern: _,
         } = &self.filter;
         let is = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| wanted == found.unwrap_or_default())
         };
         let is_named = |id: &String| *id == death.id || *id == death.key.id;
         is(event_type, death.event_type.as_deref())
             && is(queue, Some(&death.queue))
+            && is(version, death.version.as_deref())
             && class.is_none_or(|class| class == death.class)
             && fingerprint.is_none_or(|wanted| wanted == death.fingerprint)
             && before.is_none_or(|time| death.at() < time)

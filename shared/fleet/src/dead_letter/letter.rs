@@ -34,6 +34,8 @@ pub struct Death {
     pub consumer: Option<String>,
     /// The queue that it comes from.
     pub queue: String,
+    /// The build that gave up on it; unknown of older copies, and when SQS moved it.
+    pub version: Option<String>,
     /// What ended it.
     pub class: FailureClass,
     /// The stable phrase.
@@ -92,6 +94,7 @@ impl Death {
             event_type,
             consumer,
             queue: queue.clone(),
+            version: failure.and_then(|failure| failure.version.clone()),
             class: failure.map_or(FailureClass::ReceivesExhausted, |failure| failure.class),
             reason: reason.to_owned(),
             detail: failure.and_then(|failure| failure.detail.clone()),

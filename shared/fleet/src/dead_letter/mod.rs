@@ -3,14 +3,14 @@
 /// Into the dead-letter queue.
 mod copy;
 
-/// Out of it again.
-mod restore;
-
 /// Which deaths are the same failure.
 mod fingerprint;
 
 /// What is known of one.
 mod letter;
+
+/// Out of it again.
+mod restore;
 
 /// Which ones are meant.
 mod filter;
@@ -23,4 +23,4 @@ pub use filter::{Filter, Matcher};
 pub use fingerprint::{Fingerprint, NoFingerprint, normalise};
 pub use letter::{Death, Origin};
 pub use restore::{Destination, Restored, restore};
-pub use scan::{Scanned, lease_for, scan};
+pub use scan::{Held, Scanned, hold, lease_for, scan};

@@ -70,17 +70,78 @@ pub async fn scan(
     limit: u64,
     jitter: &Jitter,
     stop: &CancellationToken,
-    mut see: impl FnMut(Message) + Send,
+    see: impl FnMut(Message) + Send,
 ) -> Result<Scanned, QueueError> {
-    let mut held = HashMap::new();
-    let received = receive(queue, limit, jitter, stop, &mut held, &mut see).await;
-    let seen = held.len() as u64;
-    let hidden = release(queue, held.into_values().collect(), jitter).await;
-    received.map(|is_complete| Scanned {
-        seen,
-        is_complete,
-        hidden,
-    })
+    let held = hold(queue, limit, jitter, stop, see).await?;
+    let scanned = held.scanned;
+    let hidden = held.give_back(queue, jitter).await;
+    Ok(Scanned { hidden, ..scanned })
+}
+
+/// What a look has taken out of a queue and not yet given back.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// How the look ended; nothing is hidden for good yet.
+    pub scanned: Scanned,
+    /// Everything that it has received.
+    receipts: HashMap<MessageId, Receipt>,
+}
+
+impl Held {
+    /// Takes messages out of what will be given back, and returns their newest receipts.
+    pub fn take(&mut self, ids: &[MessageId]) -> Vec<Receipt> {
+        ids.iter()
+            .filter_map(|id| self.receipts.remove(id))
+            .collect()
+    }
+
+    /// Makes the rest visible again, and returns how many could not be.
+    ///
+    /// # Cancellation
+    ///
+    /// What it has not come to stays hidden until its time is over.
+    pub async fn give_back(self, queue: &dyn Queue, jitter: &Jitter) -> u64 {
+        release(queue, self.receipts.into_values().collect(), jitter).await
+    }
+}
+
+/// Looks at up to `limit` messages of a queue, as [`scan`] does, and keeps them hidden.
+///
+/// # Errors
+///
+/// SQS cannot be asked. What was received until then is given back as far as that goes.
+///
+/// # Cancellation
+///
+/// As [`scan`].
+pub async fn hold(
+    queue: &dyn Queue,
+    limit: u64,
+    jitter: &Jitter,
+    stop: &CancellationToken,
+    mut see: impl FnMut(Message) + Send,
+) -> Result<Held, QueueError> {
+    let mut receipts = HashMap::new();
+    let received = receive(queue, limit, jitter, stop, &mut receipts, &mut see).await;
+    let seen = receipts.len() as u64;
+    let mut held = Held {
+        scanned: Scanned::default(),
+        receipts,
+    };
+    match received {
+        Ok(is_complete) => {
+            held.scanned = Scanned {
+                seen,
+                is_complete,
+                hidden: 0,
+            };
+            Ok(held)
+        }
+        Err(error) => {
+            held.give_back(queue, jitter).await;
+            Err(error)
+        }
+    }
 }
 
 /// Receives until there is nothing new, and tells whether that is so.

@@ -24,6 +24,9 @@ pub struct Failure {
     pub consumer: String,
     /// The queue it was received from.
     pub queue: String,
+    /// The build that gave up on it; unknown of copies of builds that did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// The event's type, if it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
@@ -224,6 +227,7 @@ mod tests {
             detail: None,
             consumer: "billing".to_owned(),
             queue: "billing".to_owned(),
+            version: None,
             event_type: Some("order.placed".to_owned()),
             key: EventKey::new("/fleet/orders", "1"),
             message_id: "m".to_owned(),

@@ -60,6 +60,13 @@ pub struct Outgoing {
 }
 
 impl Message {
+    /// Takes the failure of a dead letter out of the attributes, and puts back what it displaced.
+    pub fn unfold(&mut self) {
+        if self.failure.is_none() {
+            self.failure = Failure::unfold(&mut self.attributes).map(Box::new);
+        }
+    }
+
     /// Returns the bytes that count towards SQS's limit.
     pub fn size_bytes(&self) -> usize {
         self.body.len() + self.attributes.size_bytes()

@@ -174,6 +174,7 @@ fn parts(process: &Arc<Process>, around: &Surroundings, health: &Health, valve: 
         limits: Limits {
             consumer: CONSUMER,
             queue: plan.queue_name().to_owned(),
+            version: String::new(),
             concurrency: plan.concurrency,
             handler_timeout: plan.handler_timeout,
             attempts_max: plan.attempts_max,

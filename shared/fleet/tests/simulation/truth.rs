@@ -403,6 +403,8 @@ impl Truth {
                 kind == Kind::UnknownType
                     && waited.is_some_and(|waited| waited >= self.unknown_type_grace)
             }
+            // Only SQS does that, and here no redrive policy is.
+            FailureClass::ReceivesExhausted => false,
         };
         if !is_honest {
             let detail = format!("m{message}, {kind:?}: {class:?}, but {truth:?}");

@@ -371,6 +371,7 @@ fn dead_letter(copy: &str) -> DeadLetter {
             detail: Some("a\0b".to_owned()),
             consumer: "billing".to_owned(),
             queue: "billing".to_owned(),
+            version: None,
             event_type: None,
             key: key("1"),
             message_id: "m".to_owned(),

@@ -4,7 +4,29 @@ mod target;
 
 mod look;
 
+mod copies;
+
+mod words;
+
+mod record;
+
 mod stats;
+
+mod ls;
+
+mod group;
+
+mod show;
+
+mod portrait;
+
+mod archive;
+
+mod export;
+
+mod removal;
+
+mod purge;
 
 use fleet::service::config::Env;
 
@@ -18,6 +40,11 @@ pub(crate) fn dlq(app: &App, args: Dlq, env: &dyn Env) -> Result<(), Exit> {
     runtime()?.block_on(async {
         match args.command {
             DlqCommand::Stats(args) => stats::stats(app, &args, env).await,
+            DlqCommand::Ls(args) => ls::ls(app, &args, env).await,
+            DlqCommand::Group(args) => group::group(app, &args, env).await,
+            DlqCommand::Show(args) => show::show(app, &args, env).await,
+            DlqCommand::Export(args) => export::export(app, &args, env).await,
+            DlqCommand::Purge(args) => purge::purge(app, &args, env).await,
         }
     })
 }

@@ -57,15 +57,15 @@ pub(super) async fn stats(app: &App, args: &Look, env: &dyn Env) -> Result<(), E
             .entry((death.class.as_str(), death.event_type))
             .or_default() += 1;
     };
-    let scanned = look(&target, &sqs, &filter, args.scan.scan, &interrupt, see).await?;
+    let looked = look(&target, &sqs, &filter, args.scan.scan, &interrupt, see).await?;
     let stats = Stats {
         queue: target.name.clone(),
         sources: target.sources.iter().map(|s| s.name.clone()).collect(),
         visible: target.attributes.visible,
         in_flight: target.attributes.in_flight,
         retention_secs: retention.as_secs(),
-        looked_at: scanned.seen,
-        is_complete: scanned.is_complete,
+        looked_at: looked.scanned.seen,
+        is_complete: looked.scanned.is_complete,
         oldest_death,
         next_expiry,
         counts: counts
@@ -82,7 +82,7 @@ pub(super) async fn stats(app: &App, args: &Look, env: &dyn Env) -> Result<(), E
         false => output::data(&text(&stats)),
     }
     .context("cannot write")?;
-    conclude(&target, &scanned, &interrupt)
+    conclude(&target, &looked, &interrupt)
 }
 
 fn text(stats: &Stats) -> String {

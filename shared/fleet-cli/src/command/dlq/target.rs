@@ -154,10 +154,15 @@ async fn sources<'a>(app: &'a App, env: &dyn Env, sqs: &Sqs, url: &str) -> Vec<S
     urls.into_iter().map(source).collect()
 }
 
+/// Says that a queue is gone.
+pub(super) fn trouble_without(name: &str) -> Exit {
+    Exit::refused(format!("queue {name} does not exist"))
+}
+
 /// Says which queue could not be asked.
 pub(super) fn trouble(name: &str, error: QueueError) -> Exit {
     match error.kind {
-        QueueErrorKind::NoSuchQueue => Exit::refused(format!("queue {name} does not exist")),
+        QueueErrorKind::NoSuchQueue => trouble_without(name),
         _ => Exit::Failed(anyhow!(error).context(format!("queue {name}"))),
     }
 }

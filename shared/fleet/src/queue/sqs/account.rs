@@ -99,6 +99,7 @@ impl Sqs {
             metrics: self.metrics.clone(),
             attempts: Arc::default(),
             visibility: None,
+            is_verbatim: false,
         }
     }
 

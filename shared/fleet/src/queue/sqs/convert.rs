@@ -6,7 +6,7 @@ use aws_smithy_types::Blob;
 use jiff::Timestamp;
 
 use super::call::refused;
-use crate::message::{AttributeValue, Attributes, Failure, Message, MessageId, Outgoing, Receipt};
+use crate::message::{AttributeValue, Attributes, Message, MessageId, Outgoing, Receipt};
 use crate::queue::QueueError;
 
 /// The system attributes that a receive asks for.
@@ -19,7 +19,7 @@ pub(super) fn system_attributes() -> Vec<MessageSystemAttributeName> {
     ]
 }
 
-/// Turns what a receive brought into a message, with what a dead letter had displaced.
+/// Turns what a receive brought into a message whose attributes are as they were sent.
 pub(super) fn incoming(message: aws_sdk_sqs::types::Message) -> Message {
     let mut system = message.attributes.unwrap_or_default();
     let mut take = |name: MessageSystemAttributeName| system.remove(&name);
@@ -28,13 +28,12 @@ pub(super) fn incoming(message: aws_sdk_sqs::types::Message) -> Message {
         .and_then(|millis| Timestamp::from_millisecond(millis).ok());
     let receive_count = take(MessageSystemAttributeName::ApproximateReceiveCount)
         .and_then(|count| count.parse().ok());
-    let mut attributes: Attributes = message
+    let attributes: Attributes = message
         .message_attributes
         .unwrap_or_default()
         .into_iter()
         .map(|(name, value)| (name, from_sdk(value)))
         .collect();
-    let failure = Failure::unfold(&mut attributes).map(Box::new);
     Message {
         id: MessageId(message.message_id.unwrap_or_default()),
         receipt: Receipt(message.receipt_handle.unwrap_or_default()),
@@ -44,7 +43,7 @@ pub(super) fn incoming(message: aws_sdk_sqs::types::Message) -> Message {
         sent_at: sent_at.unwrap_or_else(Timestamp::now),
         group_id: take(MessageSystemAttributeName::MessageGroupId),
         trace_header: take(MessageSystemAttributeName::AwsTraceHeader),
-        failure,
+        failure: None,
     }
 }
 

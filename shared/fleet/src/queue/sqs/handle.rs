@@ -25,6 +25,7 @@ pub struct SqsQueue {
     pub(super) metrics: SqsMetrics,
     pub(super) attempts: Arc<Attempts>,
     pub(super) visibility: Option<Duration>,
+    pub(super) is_verbatim: bool,
 }
 
 #[async_trait]
@@ -57,7 +58,11 @@ impl Queue for SqsQueue {
         if let Some(attempt) = attempt {
             self.end_attempt(attempt, &answer);
         }
-        Ok(answer?.into_iter().map(incoming).collect())
+        let mut messages: Vec<_> = answer?.into_iter().map(incoming).collect();
+        if !self.is_verbatim {
+            messages.iter_mut().for_each(Message::unfold);
+        }
+        Ok(messages)
     }
 
     async fn send(&self, messages: &[Outgoing]) -> Result<Entries<MessageId>, QueueError> {
@@ -150,6 +155,14 @@ impl SqsQueue {
     #[must_use]
     pub fn hiding_for(mut self, visibility: Duration) -> Self {
         self.visibility = Some(visibility);
+        self
+    }
+
+    /// Returns a handle whose receives leave the failure of a dead letter folded in its attributes,
+    /// which are then, byte by byte, those that the queue holds.
+    #[must_use]
+    pub fn verbatim(mut self) -> Self {
+        self.is_verbatim = true;
         self
     }
 
