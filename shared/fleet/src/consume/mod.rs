@@ -111,6 +111,9 @@ mod commit_group;
 /// The consumers and their handlers.
 mod router;
 
+/// What a handler would do.
+mod rehearse;
+
 /// One after another.
 mod serial;
 
@@ -139,6 +142,7 @@ pub use handler::{BatchHandler, Handler};
 pub use lease::{EndedLease, Lease, LeaseLost, Leases};
 pub use outcome::Outcome;
 pub use progress::{Progress, Snapshot};
+pub use rehearse::{Rehearsal, RehearsalError};
 pub use router::Consumer;
 pub use settlement::{Facts, Settlement, decide};
 pub use station::Limits;

@@ -67,6 +67,26 @@ impl Outcome {
         }
     }
 
+    /// Returns the stable phrase of what is in the way, if anything is.
+    pub fn reason(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Processed | Self::Duplicate => return None,
+            Self::Failed { reason, .. } | Self::Rejected { reason, .. } => {
+                Cow::Borrowed(reason.as_ref())
+            }
+            Self::Unavailable {
+                dependency: Some(name),
+            } => format!("{name} is unavailable").into(),
+            Self::Unavailable { dependency: None } => "contention".into(),
+            Self::Undecodable(error) => error.to_string().into(),
+            Self::UnknownType { .. } => "no handler for the type".into(),
+            Self::TimedOut => "handler timed out".into(),
+            Self::Panicked => "handler panicked".into(),
+            Self::Interrupted => "shutdown or pause".into(),
+            Self::LeaseLost => "the lease was lost".into(),
+        })
+    }
+
     /// Tells whether the event is done, now or before.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Processed | Self::Duplicate)

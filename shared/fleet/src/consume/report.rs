@@ -1,5 +1,7 @@
 //! The one log line and the counts of a message, at its end.
 
+use std::borrow::Cow;
+
 use tracing::Span;
 
 use super::outcome::{Ending, Outcome};
@@ -97,16 +99,14 @@ fn wants_line(log_success: LogSuccess, done_before: u64, settlement: &Settlement
 
 fn reason(outcome: &Outcome) -> Option<String> {
     match outcome {
-        Outcome::Failed { reason, .. } => Some(reason.to_string()),
-        Outcome::Rejected { reason, detail } => Some(match detail {
-            Some(detail) => format!("{reason}: {detail}"),
-            None => reason.to_string(),
-        }),
-        Outcome::Unavailable {
-            dependency: Some(dependency),
-        } => Some(format!("{dependency} is unavailable")),
-        Outcome::Unavailable { dependency: None } => Some("contention".to_owned()),
-        Outcome::Undecodable(error) => Some(error.to_string()),
+        Outcome::Rejected {
+            reason,
+            detail: Some(detail),
+        } => Some(format!("{reason}: {detail}")),
+        Outcome::Failed { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unavailable { .. }
+        | Outcome::Undecodable(_) => outcome.reason().map(Cow::into_owned),
         _ => None,
     }
 }

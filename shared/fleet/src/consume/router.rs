@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::commit_group::CommitGroup;
-use super::context::{Context, Done};
+use super::context::{Context, Done, Tx};
 use super::handler::{BatchHandler, Handler};
 use super::lane::{Intake, Single, Stop};
 use super::station::Station;
@@ -53,9 +53,13 @@ pub(super) enum Route {
 }
 
 /// A [`BatchHandler`] whose event type is erased.
+#[async_trait]
 pub(super) trait Many: Send + Sync {
     /// Decodes data as its event, to see whether it fits.
     fn check(&self, data: &str) -> Result<(), DecodeError>;
+
+    /// Runs the handler on a batch of one event.
+    async fn run_alone(&self, event: &RawEnvelope<'_>, tx: &mut Tx<'_>) -> Result<(), Stop>;
 
     /// Starts its committer, which ends when nothing more comes, and returns the way to it.
     fn start(
@@ -113,6 +117,16 @@ impl Consumer {
         })
     }
 
+    /// Tells whether the handler of this type has effects outside Postgres; `None` when no handler
+    /// takes it.
+    pub fn has_outside_effect(&self, event_type: &str) -> Option<bool> {
+        self.routes.get(event_type).map(|route| match route {
+            Route::One(handler) => handler.has_outside_effect(),
+            // All it gets is the transaction.
+            Route::Batch(_) => false,
+        })
+    }
+
     pub(super) fn routes(&self) -> &BTreeMap<&'static str, Route> {
         &self.routes
     }
@@ -155,9 +169,16 @@ impl<H: Handler> Single for Typed<H> {
     }
 }
 
+#[async_trait]
 impl<H: BatchHandler> Many for Typed<H> {
     fn check(&self, data: &str) -> Result<(), DecodeError> {
         decode_data::<H::Event>(data).map(drop)
+    }
+
+    async fn run_alone(&self, event: &RawEnvelope<'_>, tx: &mut Tx<'_>) -> Result<(), Stop> {
+        let event = event.decode::<H::Event>().map_err(Stop::Undecodable)?;
+        let handled = self.0.handle(std::slice::from_ref(&event), tx).await;
+        handled.map_err(|rejected| Stop::Handler(rejected.error))
     }
 
     fn start(

@@ -261,34 +261,27 @@ impl Station {
 
 /// Says which row an outcome leaves in the ledger, if any.
 fn ledger_entry(outcome: &Outcome) -> Option<(AttemptOutcome, Cow<'_, str>)> {
-    Some(match outcome {
-        Outcome::Failed { reason, .. } => (AttemptOutcome::Failed, Cow::Borrowed(reason.as_ref())),
-        Outcome::TimedOut => (AttemptOutcome::TimedOut, "handler timed out".into()),
-        Outcome::Panicked => (AttemptOutcome::Panicked, "handler panicked".into()),
-        Outcome::UnknownType { .. } => (
-            AttemptOutcome::UnknownType,
-            "no handler for the type".into(),
-        ),
-        Outcome::Interrupted => (AttemptOutcome::Released, "shutdown or pause".into()),
-        Outcome::LeaseLost => (AttemptOutcome::LeaseLost, "the lease was lost".into()),
+    let kind = match outcome {
+        Outcome::Failed { .. } => AttemptOutcome::Failed,
+        Outcome::TimedOut => AttemptOutcome::TimedOut,
+        Outcome::Panicked => AttemptOutcome::Panicked,
+        Outcome::UnknownType { .. } => AttemptOutcome::UnknownType,
+        Outcome::Interrupted => AttemptOutcome::Released,
+        Outcome::LeaseLost => AttemptOutcome::LeaseLost,
+        // Of an outage of the database no message is the cause.
         Outcome::Unavailable {
             dependency: Some(name),
-        } => {
-            // Of an outage of the database no message is the cause.
-            let kind = match name == DATABASE {
-                true => AttemptOutcome::Released,
-                false => AttemptOutcome::Unavailable,
-            };
-            (kind, format!("{name} is unavailable").into())
-        }
-        Outcome::Unavailable { dependency: None } => {
-            (AttemptOutcome::Contended, "contention".into())
-        }
+        } if name == DATABASE => AttemptOutcome::Released,
+        Outcome::Unavailable {
+            dependency: Some(_),
+        } => AttemptOutcome::Unavailable,
+        Outcome::Unavailable { dependency: None } => AttemptOutcome::Contended,
         Outcome::Processed
         | Outcome::Duplicate
         | Outcome::Rejected { .. }
         | Outcome::Undecodable(_) => return None,
-    })
+    };
+    Some((kind, outcome.reason()?))
 }
 
 fn finished() -> (AttemptOutcome, Cow<'static, str>) {

@@ -128,8 +128,10 @@ fn judge(outcome: &Outcome, facts: &Facts, jitter: &Jitter) -> Settlement {
             detail: None,
         },
         Outcome::Failed { reason, after } => retry_or_give_up(reason, *after, facts, jitter),
-        Outcome::TimedOut => retry_or_give_up("handler timed out", None, facts, jitter),
-        Outcome::Panicked => retry_or_give_up("handler panicked", None, facts, jitter),
+        Outcome::TimedOut | Outcome::Panicked => {
+            let reason = outcome.reason().unwrap_or_default();
+            retry_or_give_up(&reason, None, facts, jitter)
+        }
         Outcome::Unavailable {
             dependency: Some(_),
         } => {

@@ -20,6 +20,9 @@ mod memory;
 /// The real thing.
 mod postgres;
 
+/// The real thing, without consequences.
+mod trial;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -36,6 +39,8 @@ pub use postgres::{
     Subscription, ToSql, migrate, plan,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
+pub use trial::Publication;
+pub(crate) use trial::Trial;
 
 /// What the consuming side of the runtime asks of its database.
 ///

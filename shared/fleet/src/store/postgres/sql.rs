@@ -13,6 +13,9 @@ pub(super) const BEGIN: &str = "begin isolation level read committed deferrable"
 pub(super) const BEGIN_RELAY: &str = "begin isolation level read committed;
     set local enable_seqscan = off; set local enable_bitmapscan = off";
 
+/// Makes the checks now that are deferred to the commit, and fails as that would.
+pub(super) const CHECK_CONSTRAINTS: &str = "set constraints all immediate";
+
 /// The statements of the runtime, rendered once for one schema.
 #[derive(Debug)]
 pub(super) struct Sql {

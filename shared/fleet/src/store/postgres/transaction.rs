@@ -8,7 +8,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::session::Session;
-use super::sql::BEGIN;
+use super::sql::{BEGIN, CHECK_CONSTRAINTS};
 use super::{Row, Shared};
 use crate::message::NewEvent;
 use crate::store::{StoreError, StoreErrorClass, Transaction};
@@ -163,12 +163,7 @@ impl PostgresTransaction {
     ///
     /// Dropping the future leaves the outcome unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
-        if let Some((class, sqlstate)) = self.failed.get() {
-            let error = StoreError {
-                class: *class,
-                sqlstate: sqlstate.clone(),
-                source: Some("an earlier statement failed and ended the transaction".into()),
-            };
+        if let Err(error) = self.check_unbroken() {
             self.rollback().await;
             return Err(error);
         }
@@ -190,6 +185,18 @@ impl PostgresTransaction {
         Ok(())
     }
 
+    /// Makes the checks that a commit would make now, and fails as it would.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit): a statement failed before, or a deferred constraint is
+    /// violated.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.check_unbroken()?;
+        let checked = self.session.client().batch_execute(CHECK_CONSTRAINTS);
+        self.noted(self.session.run_bounded(checked).await)
+    }
+
     /// Rolls back, and gives the connection back to the pool.
     pub async fn rollback(self) {
         let session = &self.session;
@@ -203,6 +210,18 @@ impl PostgresTransaction {
             .is_ok()
         {
             session.set_in_transaction(false);
+        }
+    }
+
+    /// Fails as the first statement did that failed.
+    fn check_unbroken(&self) -> Result<(), StoreError> {
+        match self.failed.get() {
+            None => Ok(()),
+            Some((class, sqlstate)) => Err(StoreError {
+                class: *class,
+                sqlstate: sqlstate.clone(),
+                source: Some("an earlier statement failed and ended the transaction".into()),
+            }),
         }
     }
 
