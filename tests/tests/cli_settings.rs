@@ -6,19 +6,6 @@ use std::process::Stdio;
 use fleet_tests::process::{Ended, Process};
 use fleet_tests::site::fleet;
 
-const COMMANDS: [&str; 10] = [
-    "run",
-    "relay",
-    "dev",
-    "enqueue",
-    "queues",
-    "pause",
-    "resume",
-    "migrate",
-    "config",
-    "healthcheck",
-];
-
 /// A configuration in which nothing is wrong.
 const SOUND: [(&str, &str); 3] = [
     (
@@ -177,20 +164,6 @@ async fn the_version_names_the_commit() {
     let commit = words[2].trim_start_matches('(').trim_end_matches(')');
     let is_commit = commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_alphanumeric());
     assert!(is_commit, "{words:?}");
-}
-
-#[tokio::test]
-async fn every_command_explains_itself() {
-    let ended = run(&["--help"], &[]).await.with_code(0);
-    for command in COMMANDS {
-        let line = format!("\n  {command} ");
-        assert!(ended.stdout.contains(&line), "{command}: {}", ended.stdout);
-        let help = run(&[command, "--help"], &[]).await.with_code(0);
-        let usage = format!("Usage: fleet {command}");
-        assert!(help.stdout.contains(&usage), "{}", help.stdout);
-        assert!(!help.stdout.contains('\u{1b}'), "colour without a terminal");
-        assert_eq!(help.stderr, "", "{command}");
-    }
 }
 
 #[tokio::test]

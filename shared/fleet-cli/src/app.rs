@@ -103,13 +103,8 @@ impl App {
     }
 
     fn execute(self, args: impl IntoIterator<Item = OsString>, env: &dyn Env) -> Result<(), Exit> {
-        let line = Cli::command().version(self.build());
-        #[cfg(feature = "dev")]
-        let line = match &self.intake {
-            Some(intake) => crate::dev::with_intake(line, intake.noun()),
-            None => line,
-        };
-        let matches = cli::with_name(line, self.name).get_matches_from(args);
+        let line = self.line();
+        let matches = line.clone().get_matches_from(args);
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match cli.command {
             Command::Run(args) => command::run::run(self, args, env),
@@ -128,12 +123,25 @@ impl App {
             Command::Migrate(args) => command::migrate::migrate(&self, &args, env),
             Command::Config(args) => command::config::config(&self, &args, env),
             Command::Healthcheck => command::healthcheck::healthcheck(env),
+            Command::Completions(args) => command::completions::completions(line, &args),
+            Command::Man(args) => command::man::man(line, &args),
         }
     }
 
     /// Names this build: its version and commit.
     pub(crate) fn build(&self) -> String {
         format!("{} ({})", self.version, self.commit)
+    }
+
+    /// Returns everything that may be typed.
+    fn line(&self) -> clap::Command {
+        let line = Cli::command().version(self.build());
+        #[cfg(feature = "dev")]
+        let line = match &self.intake {
+            Some(intake) => crate::dev::with_intake(line, intake.noun()),
+            None => line,
+        };
+        cli::with_name(line, self.name)
     }
 
     /// Finds a consumer by its name; another name is a wrong command line.

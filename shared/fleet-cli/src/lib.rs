@@ -1,7 +1,8 @@
 //! The command line of an SQS worker fleet.
 //!
 //! A program registers its consumers in an [`App`] and has `run`, `relay`, `dev`, `enqueue`,
-//! `queues`, `pause`, `resume`, `migrate`, `config` and `healthcheck` without writing them.
+//! `queues`, `top`, `pause`, `resume`, `migrate`, `config`, `healthcheck`, `completions` and `man`
+//! without writing them.
 #![forbid(unsafe_code)]
 
 mod exit;

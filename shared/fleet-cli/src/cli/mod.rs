@@ -4,15 +4,24 @@ pub(crate) mod filter;
 
 pub(crate) mod dlq;
 
+mod completions;
+
+mod man;
+
 mod queues;
 
 mod top;
+
+#[cfg(test)]
+mod examples;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use completions::Completions;
+pub(crate) use man::Man;
 pub(crate) use queues::Queues;
 pub(crate) use top::Top;
 
@@ -27,7 +36,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Runs and operates a fleet of SQS workers. Configuration comes from the environment alone.
 #[derive(Debug, Parser)]
-#[command(arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  {program} run billing\n  {program} top\n  {program} dlq stats billing"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -46,11 +59,13 @@ pub(crate) enum Command {
     /// Publish the outbox to the queues until SIGTERM
     ///
     /// Any number may run side by side.
+    #[command(after_help = "Examples:\n  {program} relay")]
     Relay,
     /// Run everything on this machine: SQS stand-in, private Postgres, consumers, relay
     ///
     /// Needs nothing and contacts only loopback addresses. DATABASE_URL may name a database on
     /// this machine; without it a private one is made and thrown away at the end.
+    #[command(after_help = "Examples:\n  {program} dev\n  {program} dev --drain --json")]
     #[cfg(feature = "dev")]
     Dev(Dev),
     /// Send JSON lines to a queue, one event a line
@@ -75,6 +90,7 @@ pub(crate) enum Command {
     ///
     /// A dead-letter queue is named by its consumer, by its own name, or by its URL; it need not be
     /// one of the fleet's. Looking changes nothing but receive counts, and needs no database.
+    #[command(after_help = "Examples:\n  {program} dlq stats billing")]
     Dlq(dlq::Dlq),
     /// Watch the whole fleet: consumers, processes, outbox, recent failures
     ///
@@ -103,11 +119,26 @@ pub(crate) enum Command {
     ///
     /// Works under a lock; the previous release runs on the new schema. Refuses a database that is
     /// newer than this program.
+    #[command(after_help = "Examples:\n  {program} migrate --plan\n  {program} migrate")]
     Migrate(Migrate),
     /// Show the effective configuration and where each value comes from
+    #[command(after_help = "Examples:\n  {program} config\n  {program} config --json")]
     Config(Reading),
     /// Ask /readyz of ADMIN_ADDR: exit code 0 when ready, else 1
+    #[command(after_help = "Examples:\n  {program} healthcheck")]
     Healthcheck,
+    /// Write what a shell needs to complete the commands
+    ///
+    /// Most shells look for such scripts in a folder of their own.
+    #[command(
+        after_help = "Examples:\n  {program} completions bash > ~/.local/share/bash-completion/completions/{program}\n  {program} completions zsh > ~/.zfunc/_{program}\n  {program} completions fish > ~/.config/fish/completions/{program}.fish"
+    )]
+    Completions(Completions),
+    /// Write the manual page, or with --dir one of each command
+    #[command(
+        after_help = "Examples:\n  {program} man > {program}.1\n  {program} man --dir ~/.local/share/man/man1"
+    )]
+    Man(Man),
 }
 
 #[derive(Debug, Args)]

@@ -23,3 +23,7 @@ pub(crate) mod migrate;
 pub(crate) mod config;
 
 pub(crate) mod healthcheck;
+
+pub(crate) mod completions;
+
+pub(crate) mod man;
