@@ -4,9 +4,9 @@
 
 mod error;
 mod batch;
+mod attributes;
 mod sqs;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::message::{Message, MessageId, Outgoing, Receipt};
 
+pub use attributes::{Encryption, QueueAttributes, RedriveAllow};
 pub use batch::split;
 pub use error::{EntryError, QueueError, QueueErrorKind};
 pub use sqs::{ClientOptions, Sqs, SqsQueue};
@@ -68,61 +69,6 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// Tells whether the queue keeps order within a message group.
     fn is_fifo(&self) -> bool {
         self.name().ends_with(".fifo")
-    }
-}
-
-/// The settings of a queue that the fleet reads, and its depths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueAttributes {
-    /// How long a received message stays invisible when nobody says otherwise.
-    pub visibility_timeout: Duration,
-    /// How long a message is kept.
-    pub retention: Duration,
-    /// The name of the dead-letter queue, if there is a redrive policy.
-    pub dead_letter_queue: Option<String>,
-    /// After how many receives the redrive policy moves a message.
-    pub max_receive_count: Option<u32>,
-    /// About how many messages wait.
-    pub visible: u64,
-    /// About how many messages are in flight.
-    pub in_flight: u64,
-    /// About how many messages are delayed.
-    pub delayed: u64,
-}
-
-impl QueueAttributes {
-    /// Reads the attributes by the names of the SQS API; what is missing or unreadable is 0 or none.
-    pub fn from_map(map: &BTreeMap<String, String>) -> Self {
-        let number = |name: &str| {
-            map.get(name)
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(0)
-        };
-        let redrive: Option<serde_json::Value> = map
-            .get("RedrivePolicy")
-            .and_then(|policy| serde_json::from_str(policy).ok());
-        let redrive = redrive.as_ref();
-        Self {
-            visibility_timeout: Duration::from_secs(number("VisibilityTimeout")),
-            retention: Duration::from_secs(number("MessageRetentionPeriod")),
-            dead_letter_queue: redrive
-                .and_then(|policy| policy["deadLetterTargetArn"].as_str())
-                .and_then(|arn| arn.rsplit(':').next())
-                .map(str::to_owned),
-            // SQS answers with a number, some infrastructure tools write a string.
-            max_receive_count: redrive
-                .map(|policy| &policy["maxReceiveCount"])
-                .and_then(|count| {
-                    count
-                        .as_u64()
-                        .or_else(|| count.as_str()?.parse().ok())?
-                        .try_into()
-                        .ok()
-                }),
-            visible: number("ApproximateNumberOfMessages"),
-            in_flight: number("ApproximateNumberOfMessagesNotVisible"),
-            delayed: number("ApproximateNumberOfMessagesDelayed"),
-        }
     }
 }
 

@@ -164,6 +164,11 @@ impl Sqs {
         self.config.endpoint_url()
     }
 
+    /// Returns the region that the environment or a profile names.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
+    }
+
     fn client(&self, options: ClientOptions) -> Client {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

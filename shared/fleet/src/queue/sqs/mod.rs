@@ -12,6 +12,9 @@ mod attempts;
 /// One queue.
 mod handle;
 
+/// What time SQS thinks it is.
+mod clock;
+
 /// Credentials, region, endpoint, clients.
 mod account;
 
