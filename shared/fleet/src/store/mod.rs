@@ -33,10 +33,11 @@ pub use error::{StoreError, StoreErrorClass};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
 pub use postgres::{
-    ConsumerStanding, DeadCount, Extent, MigrateError, MigrateOptions, Migration, Migrations,
-    PRUNABLE, Params, Pause, Pausing, PlannedMigration, PoolStatus, PostgresOptions, PostgresStore,
-    PostgresTransaction, Process, Prunable, RecentFailure, RecentFailures, Row, Sighting,
-    Subscription, ToSql, migrate, plan,
+    Checkup, ConsumerStanding, DeadCount, DeadOnRecord, Extent, Inquiry, MigrateError,
+    MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing, PlannedMigration,
+    PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process, Prunable,
+    RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql, check_up,
+    is_pooled, migrate, plan,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
 pub use trial::Publication;

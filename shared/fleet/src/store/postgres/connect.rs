@@ -7,7 +7,8 @@ use deadpool_postgres::{
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Config, Connection, NoTls, SimpleQueryMessage, Socket};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Connection, NoTls, Row, SimpleQueryMessage, Socket};
 
 use super::{PostgresOptions, failure};
 use crate::store::{StoreError, StoreErrorClass};
@@ -25,6 +26,12 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
+
+/// How long a server may take to answer a small question outside the pool.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How long a connection of its own may take to end politely.
+const FAREWELL_MAX: Duration = Duration::from_millis(100);
 
 /// How often a busy server looks whether its client is still there: a killed
 /// worker's claims are free after this instead of at the statement's end.
@@ -81,6 +88,54 @@ pub(super) async fn connect(
     match timeout(limit, config.connect(NoTls)).await {
         Ok(connected) => connected.map_err(failure::of_connect),
         Err(_elapsed) => Err(failure::no_answer(limit)),
+    }
+}
+
+/// Makes a connection, runs the work and closes; the connection is driven beside the work.
+///
+/// # Errors
+///
+/// As [`config`] and [`connect`], and those of the work.
+pub(super) async fn on_session<T, E: From<StoreError>>(
+    url: &str,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, E>,
+) -> Result<T, E> {
+    let (mut client, connection) = connect(&config(url)?).await?;
+    let mut connection = std::pin::pin!(connection);
+    let result = {
+        let mut work = std::pin::pin!(work(&mut client));
+        tokio::select! {
+            biased;
+            result = &mut work => result,
+            // The work fails with it, and says it better.
+            _ = &mut connection => work.await,
+        }
+    };
+    drop(client);
+    // Closes politely, so that the database is free when this returns.
+    let _ = timeout(FAREWELL_MAX, connection).await;
+    result
+}
+
+/// A parameter and its type, which nobody is asked for.
+pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Runs a statement without preparing it: behind a pooler the next message may reach another process.
+pub(super) async fn ask(
+    client: &Client,
+    sql: &str,
+    params: &[Param<'_>],
+) -> Result<Vec<Row>, StoreError> {
+    answer(client.query_typed(sql, params)).await
+}
+
+/// Waits for an answer outside the pool.
+pub(super) async fn answer<T>(
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, StoreError> {
+    match timeout(ANSWER_MAX, work).await {
+        Ok(answered) => answered.map_err(failure::of_statement),
+        Err(_elapsed) => Err(failure::no_answer(ANSWER_MAX)),
     }
 }
 

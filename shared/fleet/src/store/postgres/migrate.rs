@@ -74,7 +74,8 @@ pub async fn migrate(
     sets: &[Migrations],
     subscriptions: &[Subscription],
 ) -> Result<Vec<PlannedMigration>, MigrateError> {
-    on_session(url, &options.schema, async |client| {
+    check_schema_name(&options.schema)?;
+    connect::on_session(url, async |client| {
         let settings = format!(
             "set statement_timeout = 0; set lock_timeout = {}",
             options.lock_timeout.as_millis()
@@ -106,35 +107,11 @@ pub async fn plan(
     options: &MigrateOptions,
     sets: &[Migrations],
 ) -> Result<Vec<PlannedMigration>, MigrateError> {
-    on_session(url, &options.schema, async |client| {
+    check_schema_name(&options.schema)?;
+    connect::on_session(url, async |client| {
         compare(client, &options.schema, sets).await
     })
     .await
-}
-
-/// Connects, runs the work and closes; the connection is driven beside the work.
-async fn on_session<T>(
-    url: &str,
-    schema: &str,
-    work: impl AsyncFnOnce(&mut Client) -> Result<T, MigrateError>,
-) -> Result<T, MigrateError> {
-    check_schema_name(schema)?;
-    let config = connect::config(url)?;
-    let (mut client, connection) = connect::connect(&config).await?;
-    let mut connection = std::pin::pin!(connection);
-    let result = {
-        let mut work = std::pin::pin!(work(&mut client));
-        tokio::select! {
-            biased;
-            result = &mut work => result,
-            // The work fails with it, and says it better.
-            _ = &mut connection => work.await,
-        }
-    };
-    drop(client);
-    // Closes politely, so that the database is free when this returns.
-    let _ = tokio::time::timeout(TURN_PAUSE, connection).await;
-    result
 }
 
 /// Waits until no other migration runs on this database.

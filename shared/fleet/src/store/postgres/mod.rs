@@ -51,6 +51,12 @@ mod pauses;
 /// What went wrong of late.
 mod recent;
 
+/// Whether somebody lends processes of the server out.
+mod pooler;
+
+/// How a database is set up, and what it knows of the fleet, for `doctor`.
+mod checkup;
+
 /// What one process at a time may do.
 mod leases;
 
@@ -82,11 +88,13 @@ use options::check_schema_name;
 use session::Session;
 use sql::Sql;
 
+pub use checkup::{Checkup, DeadOnRecord, Inquiry, Roster, Server, check_up};
 pub use migrate::{MigrateOptions, migrate, plan};
 pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
 pub use options::PostgresOptions;
 pub use pauses::{Pause, Pausing};
 pub use pool_status::PoolStatus;
+pub use pooler::is_pooled;
 pub use processes::{ConsumerStanding, Process, Sighting};
 pub use prune::{Extent, PRUNABLE, Prunable};
 pub use recent::{RecentFailure, RecentFailures};

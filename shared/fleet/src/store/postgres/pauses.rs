@@ -25,7 +25,7 @@ const RESUME: &str = r"
         and (until is null or until > clock_timestamp())
     returning {columns}";
 
-const PAUSES: &str = r"
+pub(super) const PAUSES: &str = r"
     select {columns} from {schema}.pauses
     where id = any ($2)
         or (consumer = any ($1) and resumed_at is null
@@ -131,13 +131,18 @@ impl PostgresStore {
     }
 
     fn of_pauses(&self, template: &str) -> String {
-        render(&template.replace("{columns}", COLUMNS), &self.shared.schema)
+        statement(template, &self.shared.schema)
     }
 }
 
 const NONE: &[i64] = &[];
 
-fn pause_of(row: &Row) -> Pause {
+/// Renders a statement of this file for a schema.
+pub(super) fn statement(template: &str, schema: &str) -> String {
+    render(&template.replace("{columns}", COLUMNS), schema)
+}
+
+pub(super) fn pause_of(row: &Row) -> Pause {
     let secs_left: Option<f64> = row.get("secs_left");
     Pause {
         id: row.get("id"),

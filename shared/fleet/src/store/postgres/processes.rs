@@ -15,7 +15,7 @@ const SHOW: &str = r"
 
 const REMOVE: &str = "delete from {schema}.processes where id = $1";
 
-const SEEN: &str = r"
+pub(super) const SEEN: &str = r"
     select id, host, pid, kind, version, build, started_at, consumers::text as consumers,
         extract(epoch from clock_timestamp() - started_at)::float8 as up_secs,
         extract(epoch from clock_timestamp() - seen_at)::float8 as seen_secs
@@ -130,7 +130,7 @@ impl PostgresStore {
     }
 }
 
-fn sighting_of(row: &Row) -> Result<Sighting, StoreError> {
+pub(super) fn sighting_of(row: &Row) -> Result<Sighting, StoreError> {
     let consumers = serde_json::from_str(row.get("consumers"))
         .map_err(|error| StoreError::new(StoreErrorClass::Statement, error))?;
     let process = Process {
