@@ -118,6 +118,7 @@ impl App {
             Command::Queues(args) => command::queues::queues(&self, &args, env),
             Command::Dlq(args) => command::dlq::dlq(&self, args, env),
             Command::Top(args) => command::top::top(self, &args, env),
+            Command::Doctor(args) => command::doctor::doctor(&self, &args, env),
             Command::Pause(args) => command::pause::pause(&self, &args, env),
             Command::Resume(args) => command::resume::resume(&self, &args, env),
             Command::Migrate(args) => command::migrate::migrate(&self, &args, env),

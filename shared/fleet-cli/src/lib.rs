@@ -29,6 +29,8 @@ mod sending;
 
 mod intake;
 
+mod address;
+
 mod settings;
 
 mod database;

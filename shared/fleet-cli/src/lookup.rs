@@ -15,7 +15,11 @@ use crate::said::{PAUSES, Said};
 const RECEIVE_MARGIN: Duration = Duration::from_secs(5);
 
 /// How often a message is received that halts its group for a day.
-const HALTED_RECEIVES_MIN: u64 = 24 * 12;
+pub(crate) const HALTED_RECEIVES_MIN: u64 = 24 * 12;
+
+/// How many receives the redrive policy should allow for each attempt that we charge: SQS counts
+/// deploys, outages and lost answers as well.
+const RECEIVES_AN_ATTEMPT: u64 = 10;
 
 /// How often a message of an unknown type is received while its grace lasts: once a minute.
 const UNKNOWN_TYPE_PERIOD: Duration = Duration::from_secs(60);
@@ -106,7 +110,7 @@ pub(crate) fn check(
 ) -> Result<(), Exit> {
     let prefix = consumer_prefix(&config.name);
     let name = config.queue_url.name();
-    let visibility_min = 2 * (config.receive_wait + RECEIVE_MARGIN);
+    let visibility_min = visibility_min(config);
     if queue.visibility_timeout < visibility_min {
         return Err(Exit::refused(format!(
             "{prefix}_QUEUE_URL: queue {name} has a visibility timeout of {} s, and a receive may \
@@ -116,8 +120,7 @@ pub(crate) fn check(
             visibility_min.as_secs(),
         )));
     }
-    let waits = service.unknown_type_grace.as_secs() / UNKNOWN_TYPE_PERIOD.as_secs();
-    let receives_min = waits + u64::from(config.max_attempts);
+    let receives_min = receives_min(config, service);
     let receives = u64::from(queue.max_receive_count.unwrap_or(0));
     if receives < receives_min {
         return Err(Exit::refused(format!(
@@ -126,7 +129,7 @@ pub(crate) fn check(
             service.unknown_type_grace.as_secs(),
         )));
     }
-    if receives < 10 * u64::from(config.max_attempts) {
+    if receives < receives_advised(config) {
         tracing::warn!(
             queue = name,
             max_receive_count = receives,
@@ -142,4 +145,21 @@ pub(crate) fn check(
         );
     }
     Ok(())
+}
+
+/// Returns the shortest visibility timeout with which a consumer starts: a receive may take half
+/// of it, and half a lease is left when its messages arrive.
+pub(crate) fn visibility_min(config: &ConsumerConfig) -> Duration {
+    2 * (config.receive_wait + RECEIVE_MARGIN)
+}
+
+/// Returns how many receives the redrive policy has to allow for the grace of an unknown type.
+pub(crate) fn receives_min(config: &ConsumerConfig, service: &ServiceConfig) -> u64 {
+    let waits = service.unknown_type_grace.as_secs() / UNKNOWN_TYPE_PERIOD.as_secs();
+    waits + u64::from(config.max_attempts)
+}
+
+/// Returns how many receives make the redrive policy the backstop that it should be.
+pub(crate) fn receives_advised(config: &ConsumerConfig) -> u64 {
+    RECEIVES_AN_ATTEMPT * u64::from(config.max_attempts)
 }

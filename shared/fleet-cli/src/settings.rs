@@ -2,8 +2,8 @@
 
 use fleet::Consumer;
 use fleet::service::config::{
-    AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, QueueUrl, ServiceConfig,
-    consumer_prefix, load,
+    AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, Problem, QueueUrl, Reader,
+    ServiceConfig, consumer_prefix, load,
 };
 
 use crate::exit::Exit;
@@ -68,6 +68,77 @@ pub(crate) fn consumers(
             .collect()
     });
     Ok(loaded.map_err(Exit::refused)?.settings)
+}
+
+/// What can be read of a configuration in which something may be wrong.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    pub(crate) service: ServiceConfig,
+    pub(crate) aws: AwsConfig,
+    /// None when its address is missing or wrong.
+    pub(crate) database: Option<DatabaseConfig>,
+    /// Those in which nothing is wrong.
+    pub(crate) consumers: Vec<ConsumerConfig>,
+    /// What a serving command would refuse, in reading order.
+    pub(crate) problems: Vec<Problem>,
+    /// What it would warn of.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// Reads every section by itself, so that a mistake in one does not hide what the others say.
+pub(crate) fn piecewise(env: &dyn Env, consumers: &[&Consumer]) -> Pieces {
+    let mut reader = Reader::new(env);
+    let service = ServiceConfig::read(&mut reader);
+    let mut problems = problems_of(reader);
+    let mut reader = Reader::new(env);
+    let database = DatabaseConfig::read(&mut reader);
+    let of_database = problems_of(reader);
+    let database = database.filter(|_| of_database.is_empty());
+    problems.extend(of_database);
+    let mut reader = Reader::new(env);
+    let aws = AwsConfig::read(&mut reader);
+    problems.extend(problems_of(reader));
+    let mut pieces = Pieces {
+        service,
+        aws,
+        database,
+        consumers: Vec::new(),
+        problems,
+        warnings: Vec::new(),
+    };
+    for consumer in consumers {
+        pieces.add(env, consumer.name());
+    }
+    pieces
+}
+
+impl Pieces {
+    fn add(&mut self, env: &dyn Env, name: &str) {
+        let mut reader = Reader::new(env);
+        // A section of a consumer is checked against the process's, which is read along.
+        let service = ServiceConfig::read(&mut reader);
+        let consumer = ConsumerConfig::read(&mut reader, name, &service);
+        let report = reader.finish();
+        let (problems, warnings) = match report {
+            Ok(report) => (Vec::new(), report.warnings),
+            Err(error) => (error.problems, Vec::new()),
+        };
+        let (known, new): (Vec<_>, Vec<_>) = problems
+            .into_iter()
+            .partition(|problem| self.problems.contains(problem));
+        // A grace stands in the rules of every consumer.
+        let is_sound = new.is_empty() && !known.iter().any(|one| one.variable.ends_with("_GRACE"));
+        self.consumers.extend(consumer.filter(|_| is_sound));
+        self.problems.extend(new);
+        self.warnings.extend(warnings);
+    }
+}
+
+fn problems_of(reader: Reader<'_>) -> Vec<Problem> {
+    reader
+        .finish()
+        .err()
+        .map_or(Vec::new(), |error| error.problems)
 }
 
 /// Reads what sending needs: SQS, and the queue of a consumer if it goes to one.

@@ -4,6 +4,8 @@ pub(crate) mod filter;
 
 pub(crate) mod dlq;
 
+pub(crate) mod doctor;
+
 mod completions;
 
 mod man;
@@ -101,6 +103,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  {program} top\n  {program} top --every 10s\n  {program} top --once\n  {program} top --json"
     )]
     Top(Top),
+    /// Check queues, database and configuration against each other
+    ///
+    /// Every finding says what is wrong, why that matters, and what to type against it; each code
+    /// is explained in docs/doctor.md. What could not be checked is a finding, too. Exit code 1
+    /// when there is a finding other than an info. Nothing is changed and no message received.
+    #[command(
+        after_help = "Examples:\n  {program} doctor\n  {program} doctor billing --verbose\n  {program} doctor --json --accept encryption-off"
+    )]
+    Doctor(doctor::Doctor),
     /// Stop a consumer's receiving in every process
     ///
     /// Processes that run heed it within 5 s, and those that start later too. Messages that are

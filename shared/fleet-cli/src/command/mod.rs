@@ -14,6 +14,8 @@ pub(crate) mod top;
 
 pub(crate) mod dlq;
 
+pub(crate) mod doctor;
+
 pub(crate) mod pause;
 
 pub(crate) mod resume;

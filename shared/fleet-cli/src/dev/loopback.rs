@@ -1,7 +1,6 @@
-use std::net::IpAddr;
-
 use fleet::service::config::Env;
 
+use crate::address::{host_of, is_local_host};
 use crate::exit::Exit;
 
 /// The variables that name something to connect to.
@@ -53,17 +52,6 @@ fn is_local(url: &str) -> bool {
         return false;
     }
     hosts.split(',').all(|host| is_local_host(host_of(host)))
-}
-
-fn host_of(host_and_port: &str) -> &str {
-    if let Some(rest) = host_and_port.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or_default();
-    }
-    host_and_port.split(':').next().unwrap_or_default()
-}
-
-fn is_local_host(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
