@@ -20,6 +20,8 @@ pub mod cpu;
 
 pub mod gate;
 
+pub mod pooler;
+
 pub mod post_office;
 
 pub mod sockets;

@@ -71,7 +71,8 @@ impl Mailbox {
             Some(stem) => format!("{stem}-dlq.fifo"),
             None => format!("{name}-dlq"),
         };
-        let dead = Self::create(sqs, &dead_name, fifo).await;
+        let kept = [("MessageRetentionPeriod", "1209600")];
+        let dead = Self::create(sqs, &dead_name, &[&kept, fifo].concat()).await;
         let redrive = serde_json::json!({
             "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:000000000000:{dead_name}"),
             "maxReceiveCount": 100,

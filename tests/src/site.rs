@@ -9,6 +9,7 @@ use tokio::process::Command;
 use crate::books::Books;
 use crate::gate::Gate;
 use crate::mailbox::Mailbox;
+use crate::pooler::Pooler;
 use crate::probe::Probe;
 use crate::process::{Ended, Process};
 use crate::programs;
@@ -102,12 +103,21 @@ impl Site {
     /// Puts a closed gate in front of the database.
     pub async fn gate_database(&mut self) -> Gate {
         let url = self.books.url().to_owned();
-        let (_, rest) = url.rsplit_once('@').expect("it has a password");
-        let (host, _) = rest.split_once('/').expect("it names a database");
+        let host = host_of(&url);
         let gate = Gate::closed(host.parse().expect("it is an IP address")).await;
         let gated = url.replace(host, &gate.addr().to_string());
         self.env.insert("DATABASE_URL".to_owned(), gated);
         gate
+    }
+
+    /// Puts a transaction pooler in front of the database.
+    pub async fn pool_database(&mut self) -> Pooler {
+        let url = self.books.url().to_owned();
+        let host = host_of(&url);
+        let pooler = Pooler::before(host.parse().expect("it is an IP address")).await;
+        let pooled = url.replace(host, &pooler.addr().to_string());
+        self.env.insert("DATABASE_URL".to_owned(), pooled);
+        pooler
     }
 
     /// Puts a closed gate in front of SQS.
@@ -153,6 +163,13 @@ impl Site {
         let process = Process::start_with_input(self.command(arguments), input).await;
         process.ended().await
     }
+}
+
+/// Returns host and port of the address of a database.
+fn host_of(url: &str) -> &str {
+    let (_, rest) = url.rsplit_once('@').expect("it has a password");
+    let (host, _) = rest.split_once('/').expect("it names a database");
+    host
 }
 
 /// Makes the command line of a `fleet` whose environment names nothing.
