@@ -27,9 +27,6 @@ mod pool;
 /// The bytes of their bodies.
 mod budget;
 
-/// How many a second.
-mod rate;
-
 /// Which messages are ours.
 mod lease;
 

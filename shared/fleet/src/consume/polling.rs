@@ -10,11 +10,10 @@ use super::outages::{Admission, Outages};
 use super::pace::Pace;
 use super::pool::Permit;
 use super::probe::Role;
-use super::rate::Bucket;
 use super::receiver::{Asked, Received, Receiver};
 use super::valve::Position;
 use crate::message::Message;
-use crate::queue::BATCH_ENTRIES_MAX;
+use crate::queue::{BATCH_ENTRIES_MAX, Bucket};
 use crate::service::health::Pulse;
 use crate::service::watch;
 

@@ -18,6 +18,9 @@ mod filter;
 /// A look that changes nothing.
 mod scan;
 
+/// Back to where they came from, or elsewhere.
+pub mod replay;
+
 pub use copy::{DeadLetterCopy, copy};
 pub use filter::{Filter, Matcher};
 pub use fingerprint::{Fingerprint, NoFingerprint, normalise};

@@ -203,7 +203,7 @@ async fn receive(
 }
 
 /// Receives, and tries again what may pass.
-async fn receive_patiently(
+pub(super) async fn receive_patiently(
     queue: &dyn Queue,
     max: usize,
     jitter: &Jitter,

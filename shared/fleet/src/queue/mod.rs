@@ -5,6 +5,7 @@
 mod error;
 mod batch;
 mod attributes;
+mod bucket;
 mod sqs;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::message::{Message, MessageId, Outgoing, Receipt};
 
 pub use attributes::{Encryption, QueueAttributes, RedriveAllow};
 pub use batch::split;
+pub(crate) use bucket::Bucket;
 pub use error::{EntryError, QueueError, QueueErrorKind};
 pub use sqs::{ClientOptions, Sqs, SqsQueue};
 

@@ -9,6 +9,9 @@ pub mod config;
 /// Where this process runs.
 pub mod machine;
 
+/// Where a test may stop it.
+pub mod failpoint;
+
 /// Log lines, and a panic hook that writes one.
 pub mod telemetry;
 

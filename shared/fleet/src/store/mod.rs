@@ -14,6 +14,9 @@ mod rows;
 /// What the relay asks of a store.
 mod outbox;
 
+/// What the journal of replays holds.
+mod replays;
+
 /// The fake.
 mod memory;
 
@@ -32,12 +35,17 @@ use crate::message::{EventKey, NewEvent};
 pub use error::{StoreError, StoreErrorClass};
 pub use memory::MemoryStore;
 pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
+pub use postgres::EVENTS_KEPT;
 pub use postgres::{
     Checkup, ConsumerStanding, DeadCount, DeadOnRecord, Extent, Inquiry, MigrateError,
     MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing, PlannedMigration,
     PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process, Prunable,
     RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql, check_up,
     is_pooled, migrate, plan,
+};
+pub use replays::{
+    EntryState, Journaled, NewReplay, PlannedEntry, Replay, ReplayCounts, ReplayFailure,
+    ReplayKind, ReplayState,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
 pub use trial::Publication;

@@ -10,6 +10,8 @@ alter table {schema}.replays
     add column cut_at timestamptz not null default now(),
     -- The most messages, if that was said.
     add column messages_max bigint,
+    -- How many messages SQS has moved; of a move task alone, which has no entries.
+    add column moved bigint,
     -- Why it ended before it was done.
     add column stopped_reason text;
 
@@ -20,6 +22,11 @@ alter table {schema}.replay_entries
     -- The failure that it died of, as the tools group it.
     add column fingerprint text,
     add column edited boolean not null default false,
+    -- The replay that planned it first, whose number its deduplication id carries: a replay
+    -- that takes it over repeats a send that may have been made, and SQS swallows it.
+    add column planned_by bigint,
+    -- A digest of what it says: copies of one event with the same are sent as one.
+    add column content text,
     add column planned_at timestamptz not null default now(),
     add column sent_at timestamptz,
     add column deleted_at timestamptz;

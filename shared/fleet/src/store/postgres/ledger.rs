@@ -136,6 +136,6 @@ impl PostgresStore {
 
 /// Replaces the one character that Postgres cannot store, so that one foreign
 /// message cannot keep the rows of its neighbours from being written.
-fn storable(text: &str) -> String {
+pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }

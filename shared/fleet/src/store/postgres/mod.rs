@@ -33,6 +33,15 @@ mod ledger;
 /// Rows on their way to a queue.
 mod outbox;
 
+/// Replays: who, when, how they ended.
+mod replays;
+
+/// Their entries: planned, sent, deleted.
+mod journal;
+
+/// What became of what they sent.
+mod outcomes;
+
 /// Numbered SQL.
 mod migrations;
 
@@ -96,7 +105,7 @@ pub use pauses::{Pause, Pausing};
 pub use pool_status::PoolStatus;
 pub use pooler::is_pooled;
 pub use processes::{ConsumerStanding, Process, Sighting};
-pub use prune::{Extent, PRUNABLE, Prunable};
+pub use prune::{EVENTS_KEPT, Extent, PRUNABLE, Prunable};
 pub use recent::{RecentFailure, RecentFailures};
 pub use standing::DeadCount;
 pub use tokio_postgres::Row;

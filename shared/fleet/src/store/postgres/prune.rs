@@ -15,7 +15,7 @@ const QUEUE_RETENTION_MAX: Duration = Duration::from_secs(14 * 86_400);
 /// How long it is known that an event is done: longer than any copy of its message can be on its
 /// way. It may wait for 14 days in its queue, for 14 more in the dead-letter queue, and, replayed
 /// from there at the last moment, for 14 again. The rest is for clocks, and for a weekend.
-const EVENTS_KEPT: Duration = Duration::from_secs(45 * 86_400);
+pub const EVENTS_KEPT: Duration = Duration::from_secs(45 * 86_400);
 
 const _: () = assert!(EVENTS_KEPT.as_secs() > 3 * QUEUE_RETENTION_MAX.as_secs());
 
@@ -53,12 +53,13 @@ pub const PRUNABLE: [Prunable; 8] = [
     Prunable {
         table: "replay_entries",
         kept: DEEDS_KEPT,
-        over: "exists (select from {schema}.replays r where r.id = t.replay_id and r.ended_at < $1)",
+        over: "exists (select from {schema}.replays r where r.id = t.replay_id and coalesce(r.ended_at, r.started_at) < $1)",
     },
     Prunable {
         table: "replays",
         kept: DEEDS_KEPT,
-        over: "t.ended_at < $1
+        // One that was killed never ended.
+        over: "coalesce(t.ended_at, t.started_at) < $1
             and not exists (select from {schema}.replay_entries e where e.replay_id = t.id)",
     },
     Prunable {

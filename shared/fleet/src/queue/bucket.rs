@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::queue::BATCH_ENTRIES_MAX;
+use super::BATCH_ENTRIES_MAX;
 use crate::service::config::RateLimit;
 
 /// The parts of a token. In a nanosecond as many of them accrue as the rate has
@@ -13,13 +13,13 @@ const TOKEN: u128 = 1_000_000_000_000;
 /// the round trip of a receive, or the limit could not be reached.
 const BURSTS_A_SECOND: u64 = 10;
 
-/// Keeps a consumer at its rate: a state machine without a clock.
+/// Keeps who receives at a rate: a state machine without a clock.
 ///
 /// Receives under way hold tokens for what they may bring, and pay for what
 /// they do. So within any time no more messages arrive than the rate allows,
 /// and one burst.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     thousandths: u64,
     burst: u64,
     /// In parts of a token.
@@ -29,7 +29,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Starts full.
-    pub(super) fn new(limit: RateLimit, now: Instant) -> Self {
+    pub(crate) fn new(limit: RateLimit, now: Instant) -> Self {
         let thousandths = limit.thousandths();
         let a_second = thousandths / 1_000;
         let full_receive = a_second.min(BATCH_ENTRIES_MAX as u64);
@@ -45,7 +45,7 @@ impl Bucket {
     /// Returns how many more messages may be asked for while receives that ask for `asked` are under way.
     ///
     /// It is none until a request is worth it: half a burst, or ten messages.
-    pub(super) fn room(&mut self, asked: usize, now: Instant) -> usize {
+    pub(crate) fn room(&mut self, asked: usize, now: Instant) -> usize {
         self.accrue(now);
         let tokens = usize::try_from(self.held / TOKEN).unwrap_or(usize::MAX);
         let room = tokens.saturating_sub(asked);
@@ -53,13 +53,13 @@ impl Bucket {
     }
 
     /// Pays for messages that a receive has brought.
-    pub(super) fn pay(&mut self, messages: usize, now: Instant) {
+    pub(crate) fn pay(&mut self, messages: usize, now: Instant) {
         self.accrue(now);
         self.held = self.held.saturating_sub(messages as u128 * TOKEN);
     }
 
     /// Returns when there will be room, unless there is, or receives under way have to end before.
-    pub(super) fn opens_at(&self, asked: usize) -> Option<Instant> {
+    pub(crate) fn opens_at(&self, asked: usize) -> Option<Instant> {
         let wanted = asked + self.least();
         let missing = (wanted as u128 * TOKEN).saturating_sub(self.held);
         if missing == 0 || wanted as u64 > self.burst {

@@ -1,0 +1,320 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::courier::{Carried, Courier};
+use super::held::Held;
+use super::order::{End, Order, Report, Step};
+use super::parcel::Parcel;
+use super::patience::journal;
+use super::trouble::ReplayTrouble;
+use super::under_way::{Claim, UnderWay};
+use crate::dead_letter::letter::Death;
+use crate::dead_letter::scan::{receive_patiently, release};
+use crate::message::{Message, MessageId, Receipt};
+use crate::service::failpoint;
+
+/// How many receives, with what follows from them, are under way at once on a standard queue.
+const LANES: usize = 8;
+
+/// How many fruitless receives in a row say that a FIFO queue has nothing more.
+const FRUITLESS_FIFO: usize = 2;
+
+/// The most messages that are held: SQS hands out about 120,000 at once, and others need some.
+///
+/// Source: SQS developer guide, "In-flight messages".
+const HELD_MAX: usize = 100_000;
+
+/// What is said of a message whose event the inbox may have forgotten.
+const TOO_OLD: &str = "is older than the inbox remembers";
+
+/// What is said of a message without a group on its way to a FIFO queue.
+const NO_GROUP: &str = "has no group, which a FIFO queue asks for";
+
+/// Replays what is meant until there is nothing left, the limit is reached, or `stop` is
+/// cancelled.
+///
+/// A message that is not meant, or could not be sent, is hidden meanwhile and given back at the
+/// end. Whatever ends it, another one can go on.
+///
+/// # Cancellation
+///
+/// Dropping it loses nothing, but leaves what it has received hidden for the lease. Cancel `stop`
+/// instead: then what is under way is finished, and the rest given back.
+pub async fn run(
+    order: &Order<'_>,
+    stop: &CancellationToken,
+    see: &(dyn Fn(Step) + Send + Sync),
+) -> Report {
+    let run = Run {
+        order,
+        courier: Courier {
+            replay: order.id,
+            journal: order.journal,
+            source: order.source,
+            destination: order.destination,
+            lease: order.lease,
+            jitter: order.jitter.clone(),
+        },
+        budget: Budget::new(order.max, order.rate, Instant::now()),
+        held: Held::default(),
+        under_way: UnderWay::default(),
+        tally: Mutex::default(),
+        begun: Instant::now(),
+        stop,
+        see,
+    };
+    let end = run.replay().await;
+    let hidden = release(order.source, run.held.take(), &order.jitter).await;
+    let tally = run
+        .tally
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    Report {
+        end,
+        sent: tally.sent,
+        copies: tally.copies,
+        finished: tally.finished,
+        kept: tally.kept,
+        passed_over: tally.passed_over,
+        hidden,
+    }
+}
+
+/// One run of a replay.
+struct Run<'a> {
+    order: &'a Order<'a>,
+    courier: Courier<'a>,
+    budget: Budget,
+    held: Held,
+    under_way: UnderWay,
+    tally: Mutex<Tally>,
+    begun: Instant,
+    stop: &'a CancellationToken,
+    see: &'a (dyn Fn(Step) + Send + Sync),
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    sent: u64,
+    copies: u64,
+    finished: u64,
+    kept: BTreeMap<String, u64>,
+    passed_over: u64,
+}
+
+/// What a receive brought, sorted.
+#[derive(Default)]
+struct Sorted<'a> {
+    /// To be sent.
+    parcels: Vec<Parcel>,
+    /// Their ids, and what keeps copies of them waiting.
+    claims: Vec<(MessageId, Option<Claim<'a>>)>,
+    /// Not meant.
+    aside: Vec<Receipt>,
+    /// Copies of what is being sent at this moment.
+    copies: Vec<Receipt>,
+    has_new: bool,
+}
+
+impl Run<'_> {
+    async fn replay(&self) -> End {
+        // One lane keeps the order within the groups.
+        let is_fifo = self.order.source.is_fifo() || self.order.destination.is_fifo();
+        let (lanes_max, fruitless_max) = match is_fifo {
+            true => (1, FRUITLESS_FIFO),
+            false => (LANES, LANES),
+        };
+        let mut lanes = FuturesUnordered::new();
+        let (mut fruitless, mut trouble, mut is_complete) = (0, None, false);
+        loop {
+            let is_over = self.stop.is_cancelled() || trouble.is_some() || is_complete;
+            while !is_over && !self.budget.is_spent() && lanes.len() < lanes_max {
+                lanes.push(self.round());
+            }
+            let Some(brought) = lanes.next().await else {
+                break;
+            };
+            match brought {
+                Ok(true) => fruitless = 0,
+                Ok(false) => fruitless += 1,
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+            if fruitless >= fruitless_max && !is_complete && trouble.is_none() {
+                match self.is_complete().await {
+                    Ok(true) => is_complete = true,
+                    Ok(false) => fruitless = 0,
+                    Err(error) => trouble = Some(error),
+                }
+            }
+        }
+        match trouble {
+            Some(trouble) => End::Trouble(trouble),
+            None if is_complete => End::Complete,
+            None if self.budget.is_spent() => End::Limit,
+            None => End::Stopped,
+        }
+    }
+
+    /// Receives once, and does what follows; tells whether it brought anything new.
+    async fn round(&self) -> Result<bool, ReplayTrouble> {
+        let order = self.order;
+        let allowed = self.budget.ask(self.stop).await;
+        if allowed == 0 {
+            return Ok(true);
+        }
+        let received_at = Instant::now();
+        let received = receive_patiently(order.source, allowed, &order.jitter, self.stop).await;
+        let messages = match received {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.budget.pay(allowed, 0);
+                return Err(ReplayTrouble::Source(error));
+            }
+        };
+        failpoint::reach("replay.received");
+        let sorted = self.sort(&messages);
+        drop(messages);
+        let has_new = sorted.has_new;
+        self.put_aside(sorted.aside, sorted.copies).await;
+        let (fates, ended) = match sorted.parcels.is_empty() {
+            true => (Vec::new(), Ok(())),
+            false => self.courier.carry(sorted.parcels, received_at).await,
+        };
+        let sent = self.settle(fates, sorted.claims);
+        self.budget.pay(allowed, sent);
+        ended?;
+        match self.held.count() {
+            count if count >= HELD_MAX => Err(ReplayTrouble::TooManyHeld(count)),
+            _ => Ok(has_new),
+        }
+    }
+
+    /// Decides of each message whether it is sent now, and remembers all of them.
+    fn sort(&self, messages: &[Message]) -> Sorted<'_> {
+        let mut sorted = Sorted::default();
+        for message in messages {
+            // One that was met before is held for a reason, which holds on.
+            if !self.held.note(message) {
+                continue;
+            }
+            sorted.has_new = true;
+            let death = Death::of(message, &self.order.origin);
+            if !self.is_meant(message, &death) {
+                self.tally(|tally| tally.passed_over += 1);
+                sorted.aside.push(message.receipt.clone());
+                continue;
+            }
+            if let Some(why) = self.obstacle(message, &death) {
+                self.tally(|tally| *tally.kept.entry(why.to_owned()).or_default() += 1);
+                sorted.aside.push(message.receipt.clone());
+                continue;
+            }
+            if self.budget.take(1) == 0 {
+                self.held.forget(&message.id);
+                sorted.copies.push(message.receipt.clone());
+                continue;
+            }
+            let parcel = Parcel::restored(message, &death, self.order.to);
+            let content = parcel.entry.content.as_deref();
+            let claim = content.map(|content| self.under_way.claim(content));
+            if matches!(claim, Some(None)) {
+                self.budget.put_back(1);
+                self.held.forget(&message.id);
+                sorted.copies.push(message.receipt.clone());
+                continue;
+            }
+            sorted.parcels.push(parcel);
+            sorted.claims.push((message.id.clone(), claim.flatten()));
+        }
+        sorted
+    }
+
+    /// Tells whether a message is one of those that were dead before the cut and are asked for.
+    fn is_meant(&self, message: &Message, death: &Death) -> bool {
+        let cut = self.order.cut;
+        death.at() < cut && death.sent_at < cut && self.order.matcher.admits(death, message)
+    }
+
+    /// Says why a message that is meant cannot be sent, if so.
+    fn obstacle(&self, message: &Message, death: &Death) -> Option<&'static str> {
+        let is_too_old = self
+            .order
+            .oldest
+            .is_some_and(|oldest| death.first_sent_at < oldest);
+        let lacks_group = self.order.destination.is_fifo() && message.group_id.is_none();
+        match (is_too_old, lacks_group) {
+            (true, _) => Some(TOO_OLD),
+            (false, true) => Some(NO_GROUP),
+            (false, false) => None,
+        }
+    }
+
+    /// Hides what is not meant for longer, and gives back what is to come again soon.
+    async fn put_aside(&self, aside: Vec<Receipt>, soon: Vec<Receipt>) {
+        let order = self.order;
+        if !aside.is_empty() && order.aside > order.lease {
+            let changes: Vec<_> = aside.into_iter().map(|one| (one, order.aside)).collect();
+            // Where it fails they come sooner, and are known then.
+            let _ = order.source.change_visibility(&changes).await;
+        }
+        if !soon.is_empty() {
+            release(order.source, soon, &order.jitter).await;
+        }
+    }
+
+    /// Counts what became of messages, and returns how many were sent.
+    fn settle(&self, fates: Vec<Carried>, claims: Vec<(MessageId, Option<Claim<'_>>)>) -> usize {
+        let (mut sent, mut through) = (0, 0);
+        for (fate, (id, _claim)) in fates.into_iter().zip(claims) {
+            if fate != Carried::Sent {
+                self.budget.put_back(1);
+            }
+            if !matches!(fate, Carried::Kept(_)) {
+                self.held.forget(&id);
+                through += 1;
+            }
+            self.tally(|tally| match fate {
+                Carried::Sent => {
+                    tally.sent += 1;
+                    sent += 1;
+                }
+                Carried::Copy => tally.copies += 1,
+                Carried::Finished => tally.finished += 1,
+                Carried::Kept(why) => *tally.kept.entry(why).or_default() += 1,
+            });
+        }
+        if through > 0 {
+            (self.see)(Step::Replayed(through));
+        }
+        sent
+    }
+
+    /// Tells whether what nobody met is gone, and not hidden by somebody else.
+    async fn is_complete(&self) -> Result<bool, ReplayTrouble> {
+        let Order {
+            id, lease, source, ..
+        } = *self.order;
+        let store = self.order.journal;
+        let jitter = &self.order.jitter;
+        let hidden = journal(jitter, || {
+            store.entries_hidden_for(id, source.name(), lease, self.begun.elapsed())
+        });
+        if let Some(time) = hidden.await?.filter(|time| *time > Duration::ZERO) {
+            (self.see)(Step::Waiting(time));
+            return Ok(false);
+        }
+        journal(jitter, || store.mark_entries_gone(id, lease)).await?;
+        Ok(true)
+    }
+
+    fn tally(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,200 @@
+use std::time::Duration;
+
+use super::PostgresStore;
+use super::ledger::storable;
+use super::sql::render;
+use crate::store::{EntryState, Journaled, PlannedEntry, StoreError, StoreErrorClass};
+
+/// Plans dead letters whose leases the caller has, and says what is known of each.
+///
+/// One that is planned and no more is taken over: whoever planned it has lost its lease, and did
+/// not get as far as to say that it was sent. A copy of another one is known by what it says, and
+/// by the same replay; what died as the message that was sent is no copy but its successor.
+const PLAN: &str = r"
+    with given as materialized (
+        select * from unnest(
+            $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+            $10::boolean[]) with ordinality
+            as g (message_id, source, event_id, event_type, fingerprint, content, died_as, edited, n)
+    ), planned as (
+        insert into {schema}.replay_entries
+            (replay_id, planned_by, queue, message_id, source, event_id, event_type, fingerprint,
+             content, edited, state)
+        select $1, $1, $2, message_id, source, event_id, event_type, fingerprint, content, edited,
+            'planned'
+        from given
+        order by message_id
+        on conflict (queue, message_id) do update set
+            replay_id = case replay_entries.state
+                when 'planned' then excluded.replay_id else replay_entries.replay_id end,
+            edited = case replay_entries.state
+                when 'planned' then excluded.edited else replay_entries.edited end,
+            at = case replay_entries.state
+                when 'planned' then clock_timestamp() else replay_entries.at end
+        returning message_id, state, coalesce(planned_by, replay_id) as planned_by
+    )
+    select p.state, p.planned_by, copy.sent_message_id as sent_as
+    from given g
+    join planned p using (message_id)
+    left join lateral (
+        select e.sent_message_id from {schema}.replay_entries e
+        where e.event_id = g.event_id and e.source = g.source
+            and e.replay_id = $1 and e.content = g.content and e.message_id <> g.message_id
+            and e.sent_message_id not in (g.died_as, g.message_id)
+        limit 1
+    ) copy on p.state = 'planned'
+    order by g.n";
+
+const SENT: &str = r"
+    update {schema}.replay_entries e
+    set state = 'sent', sent_message_id = s.sent_as, sent_at = clock_timestamp(),
+        at = clock_timestamp()
+    from unnest($2::text[], $3::text[]) as s (message_id, sent_as)
+    where e.queue = $1 and e.message_id = s.message_id and e.state = 'planned'";
+
+const DELETED: &str = r"
+    update {schema}.replay_entries
+    set state = 'deleted', deleted_at = clock_timestamp(), at = clock_timestamp()
+    where queue = $1 and message_id = any ($2) and state = 'sent'";
+
+/// What a look at the whole queue did not meet, and nobody can hide any more, is gone.
+const GONE: &str = r"
+    update {schema}.replay_entries
+    set state = 'deleted', deleted_at = clock_timestamp(), at = clock_timestamp()
+    where replay_id = $1 and state = 'sent' and at < clock_timestamp() - make_interval(secs => $2)
+    returning 1";
+
+/// Entries that an earlier holder may still hide: of a replay that was killed, or that goes on
+/// elsewhere, or of this one before it was resumed.
+const HIDDEN: &str = r"
+    select extract(epoch from
+        max(e.at) + make_interval(secs => $3) - clock_timestamp())::float8 as secs
+    from {schema}.replay_entries e
+    join {schema}.replays r on r.id = e.replay_id
+    where e.queue = $1 and e.state <> 'deleted' and r.state = 'running'
+        and (r.id <> $2 or e.at < clock_timestamp() - make_interval(secs => $4))
+        and e.at > clock_timestamp() - make_interval(secs => $3)";
+
+impl PostgresStore {
+    /// Writes down that dead letters are about to be sent, and answers for each, in their order,
+    /// what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// As the class says. Repeating it does no harm.
+    pub async fn plan_entries(
+        &self,
+        replay: i64,
+        queue: &str,
+        entries: &[PlannedEntry],
+    ) -> Result<Vec<Journaled>, StoreError> {
+        let column = |of: fn(&PlannedEntry) -> &str| -> Vec<String> {
+            entries.iter().map(|entry| storable(of(entry))).collect()
+        };
+        let optional = |of: fn(&PlannedEntry) -> Option<&str>| -> Vec<Option<String>> {
+            entries
+                .iter()
+                .map(|entry| of(entry).map(storable))
+                .collect()
+        };
+        let edited: Vec<bool> = entries.iter().map(|entry| entry.is_edited).collect();
+        let sql = render(PLAN, &self.shared.schema);
+        let rows = self
+            .query(
+                &sql,
+                &[
+                    &replay,
+                    &queue,
+                    &column(|entry| &entry.message_id),
+                    &column(|entry| &entry.key.source),
+                    &column(|entry| &entry.key.id),
+                    &optional(|entry| entry.event_type.as_deref()),
+                    &column(|entry| &entry.fingerprint),
+                    &optional(|entry| entry.content.as_deref()),
+                    &column(|entry| &entry.died_as),
+                    &edited,
+                ],
+            )
+            .await?;
+        let journaled = rows.iter().map(|row| {
+            let state = EntryState::named(row.get("state")).ok_or_else(|| {
+                let why = "an entry has a state that this release does not know";
+                StoreError::new(StoreErrorClass::Statement, why)
+            })?;
+            Ok(Journaled {
+                state,
+                planned_by: row.get("planned_by"),
+                sent_as: row.get("sent_as"),
+            })
+        });
+        journaled.collect()
+    }
+
+    /// Writes down that dead letters were sent, and as which messages.
+    ///
+    /// # Errors
+    ///
+    /// As the class says. Repeating it does no harm.
+    pub async fn mark_entries_sent(
+        &self,
+        queue: &str,
+        sent: &[(String, String)],
+    ) -> Result<(), StoreError> {
+        let (ids, sent_as): (Vec<&str>, Vec<&str>) = sent
+            .iter()
+            .map(|(id, sent_as)| (id.as_str(), sent_as.as_str()))
+            .unzip();
+        let sql = render(SENT, &self.shared.schema);
+        self.query(&sql, &[&queue, &ids, &sent_as]).await.map(drop)
+    }
+
+    /// Writes down that dead letters that were sent are deleted.
+    ///
+    /// # Errors
+    ///
+    /// As the class says. Repeating it does no harm.
+    pub async fn mark_entries_deleted(
+        &self,
+        queue: &str,
+        deleted: &[String],
+    ) -> Result<(), StoreError> {
+        let sql = render(DELETED, &self.shared.schema);
+        self.query(&sql, &[&queue, &deleted]).await.map(drop)
+    }
+
+    /// Writes down that what a replay has sent longer than `lease` ago is gone, because a look at
+    /// the whole queue did not meet it; returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    pub async fn mark_entries_gone(&self, replay: i64, lease: Duration) -> Result<u64, StoreError> {
+        let sql = render(GONE, &self.shared.schema);
+        let rows = self.query(&sql, &[&replay, &lease.as_secs_f64()]).await?;
+        Ok(rows.len() as u64)
+    }
+
+    /// Returns how long entries of a queue may still be hidden by whoever else replays it or was
+    /// killed, if any are; this replay has run for `running`.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    pub async fn entries_hidden_for(
+        &self,
+        replay: i64,
+        queue: &str,
+        lease: Duration,
+        running: Duration,
+    ) -> Result<Option<Duration>, StoreError> {
+        let sql = render(HIDDEN, &self.shared.schema);
+        let (lease, running) = (lease.as_secs_f64(), running.as_secs_f64());
+        let rows = self
+            .query(&sql, &[&queue, &replay, &lease, &running])
+            .await?;
+        let secs = rows
+            .first()
+            .and_then(|row| row.get::<_, Option<f64>>("secs"));
+        Ok(secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok()))
+    }
+}
