@@ -13,6 +13,9 @@ use crate::exit::Exit;
 /// waits: all of it is small.
 const SMALL_ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// How many connections a replay has: half as many as lanes, because these wait for SQS as long.
+const JOURNAL_CONNECTIONS: usize = 4;
+
 /// Makes the pool of the work; a database that is down is waited for later.
 pub(crate) fn for_work(database: &DatabaseConfig) -> Result<PostgresStore, Exit> {
     connect(database, PostgresOptions::default(), database.pool_size)
@@ -20,13 +23,12 @@ pub(crate) fn for_work(database: &DatabaseConfig) -> Result<PostgresStore, Exit>
 
 /// Makes a pool of one connection for what must not wait behind the work.
 pub(crate) fn beside_work(database: &DatabaseConfig) -> Result<PostgresStore, Exit> {
-    let options = PostgresOptions {
-        wait_max: SMALL_ANSWER_MAX,
-        answer_max: SMALL_ANSWER_MAX,
-        statement_max: SMALL_ANSWER_MAX,
-        ..PostgresOptions::default()
-    };
-    connect(database, options, 1)
+    connect(database, quick(), 1)
+}
+
+/// Makes a pool for a replay, whose lanes write to the journal side by side.
+pub(crate) fn for_journal(database: &DatabaseConfig) -> Result<PostgresStore, Exit> {
+    connect(database, quick(), JOURNAL_CONNECTIONS)
 }
 
 /// Refuses a database that lacks tables of the runtime, and names the remedy.
@@ -42,6 +44,15 @@ pub(crate) async fn check_runtime(store: &PostgresStore, app: &App) -> Result<()
             lacking.len(),
             app.name
         ))),
+    }
+}
+
+fn quick() -> PostgresOptions {
+    PostgresOptions {
+        wait_max: SMALL_ANSWER_MAX,
+        answer_max: SMALL_ANSWER_MAX,
+        statement_max: SMALL_ANSWER_MAX,
+        ..PostgresOptions::default()
     }
 }
 

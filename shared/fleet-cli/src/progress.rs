@@ -22,6 +22,15 @@ impl Bar {
         Self::watched(bar)
     }
 
+    /// Makes a bar towards about so many, which shows a rate and the time that is left.
+    pub(crate) fn towards(about: u64, verb: &'static str) -> Self {
+        let bar = ProgressBar::new(about);
+        bar.set_style(style(&format!(
+            "{{bar:20}} {{human_pos}} of about {{human_len}} {verb}, {{per_sec}}, {{eta}} left"
+        )));
+        Self::watched(bar)
+    }
+
     /// Makes a bar that shows a sentence.
     #[cfg(feature = "dev")]
     pub(crate) fn telling() -> Self {

@@ -52,6 +52,21 @@ pub(crate) enum DlqCommand {
         after_help = "Examples:\n  {program} dlq show billing 536365\n  {program} dlq show billing 536365 --raw > body.json"
     )]
     Show(Show),
+    /// Send dead letters back to where they came from, or elsewhere
+    ///
+    /// Shows a plan and asks. Each message is written down, sent, and deleted, in this order, so
+    /// that a replay that was killed can be gone on with, and nothing is lost or done twice. Only
+    /// what is dead before the plan goes. It stops when a message dies again of what it had died
+    /// of before, and exits with 3 when some are replayed and some are not.
+    #[command(
+        after_help = "Examples:\n  {program} dlq replay billing\n  {program} dlq replay billing --fingerprint f50704ceeb98 --canary 10 --rate 50/s\n  {program} dlq replay billing --resume 7"
+    )]
+    Replay(Box<super::replay::Replay>),
+    /// List what was replayed: by whom, when, how far, and why it was stopped
+    #[command(
+        after_help = "Examples:\n  {program} dlq replays\n  {program} dlq replays billing --json"
+    )]
+    Replays(super::replay::Replays),
     /// Write its messages as JSON lines, byte by byte and with all attributes
     ///
     /// Each line is one message. `dlq import` sends the lines back. A file has its name only when it

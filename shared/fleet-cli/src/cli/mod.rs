@@ -3,6 +3,7 @@
 pub(crate) mod filter;
 
 pub(crate) mod dlq;
+pub(crate) mod replay;
 
 pub(crate) mod doctor;
 

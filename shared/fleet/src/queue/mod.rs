@@ -19,7 +19,7 @@ pub use attributes::{Encryption, QueueAttributes, RedriveAllow};
 pub use batch::split;
 pub(crate) use bucket::Bucket;
 pub use error::{EntryError, QueueError, QueueErrorKind};
-pub use sqs::{ClientOptions, Sqs, SqsQueue};
+pub use sqs::{ClientOptions, MOVES_PER_SECOND_MAX, MoveTask, Sqs, SqsQueue};
 
 /// The most entries of one batch, and the most messages of one receive.
 ///

@@ -28,6 +28,12 @@ mod removal;
 
 mod purge;
 
+mod replay;
+
+mod replays;
+
+mod native;
+
 use fleet::service::config::Env;
 
 use crate::app::App;
@@ -43,6 +49,9 @@ pub(crate) fn dlq(app: &App, args: Dlq, env: &dyn Env) -> Result<(), Exit> {
             DlqCommand::Ls(args) => ls::ls(app, &args, env).await,
             DlqCommand::Group(args) => group::group(app, &args, env).await,
             DlqCommand::Show(args) => show::show(app, &args, env).await,
+            DlqCommand::Replay(args) if args.native => native::replay(app, &args, env).await,
+            DlqCommand::Replay(args) => replay::replay(app, &args, env).await,
+            DlqCommand::Replays(args) => replays::replays(app, &args, env).await,
             DlqCommand::Export(args) => export::export(app, &args, env).await,
             DlqCommand::Purge(args) => purge::purge(app, &args, env).await,
         }

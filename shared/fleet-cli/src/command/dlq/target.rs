@@ -119,7 +119,7 @@ async fn of_source(sqs: &Sqs, url: &str) -> Result<String, Exit> {
     }
 }
 
-async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
+pub(super) async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
     sqs.url_of(name).await.map_err(|error| match error.kind {
         QueueErrorKind::NoSuchQueue => Exit::refused(format!(
             "{name} is no consumer of this program and no queue of this account; `queues` lists \

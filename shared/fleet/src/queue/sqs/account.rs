@@ -34,7 +34,7 @@ const SOURCES_A_PAGE: i32 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Sqs {
     config: SdkConfig,
-    metrics: SqsMetrics,
+    pub(super) metrics: SqsMetrics,
 }
 
 /// What a client is for; clients share no connections.
@@ -169,7 +169,7 @@ impl Sqs {
         self.config.region().map(AsRef::as_ref)
     }
 
-    fn client(&self, options: ClientOptions) -> Client {
+    pub(super) fn client(&self, options: ClientOptions) -> Client {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(options.timeout)

@@ -18,5 +18,9 @@ mod clock;
 /// Credentials, region, endpoint, clients.
 mod account;
 
+/// Move tasks of SQS's own.
+mod moves;
+
 pub use account::{ClientOptions, Sqs};
 pub use handle::SqsQueue;
+pub use moves::{MOVES_PER_SECOND_MAX, MoveTask};

@@ -1,0 +1,384 @@
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context as _;
+use fleet::EventKey;
+use fleet::dead_letter::{Death, restore};
+use fleet::message::Message;
+use fleet::queue::{Queue as _, Sqs};
+use fleet::store::{EVENTS_KEPT, PostgresStore, ReplayState};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::destination::Place;
+use super::job::Job;
+use crate::cli::replay::Replay;
+use crate::command::dlq::look::{conclude, look};
+use crate::command::dlq::target::Target;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::output;
+
+/// How many kinds of failure a plan lists.
+const KINDS_MAX: usize = 10;
+
+/// How many messages a plan names one by one.
+const NAMED_MAX: usize = 5;
+
+/// How many events the inbox is asked for at once.
+const EVENTS_A_QUERY: usize = 1_000;
+
+/// How many earlier replays of the queue are looked at for one that has not ended.
+const EARLIER_MAX: u32 = 50;
+
+/// What a replay would do.
+#[derive(Debug, Serialize)]
+pub(super) struct Plan {
+    queue: String,
+    destination: String,
+    consumer: Option<String>,
+    /// Dead before this.
+    cut_at: Timestamp,
+    filter: serde_json::Value,
+    /// The messages that are meant, as far as was looked.
+    messages: u64,
+    events: u64,
+    already_done: u64,
+    too_old: u64,
+    without_history: u64,
+    without_history_ids: Vec<String>,
+    without_group: u64,
+    looked_at: u64,
+    is_complete: bool,
+    is_fifo: bool,
+    resumes: Option<i64>,
+    rate: Option<f64>,
+    max: Option<u64>,
+    canary: Option<u64>,
+    canary_timeout_secs: u64,
+    eta_secs: Option<u64>,
+    running: Vec<Running>,
+    kinds: Vec<Kind>,
+    /// How many messages are of kinds that are not listed.
+    others: u64,
+}
+
+/// Messages of one kind of failure.
+#[derive(Debug, Serialize)]
+struct Kind {
+    class: &'static str,
+    event_type: Option<String>,
+    reason: String,
+    messages: u64,
+}
+
+/// A replay of the same queue that has not ended.
+#[derive(Debug, Serialize)]
+struct Running {
+    id: i64,
+    who: String,
+    started_at: Timestamp,
+    last_at: Option<Timestamp>,
+}
+
+/// What is counted while looking.
+#[derive(Default)]
+struct Counted {
+    kinds: BTreeMap<(&'static str, Option<String>, String), u64>,
+    events: HashMap<EventKey, u64>,
+    messages: u64,
+    too_old: u64,
+    without_history: Vec<String>,
+    without_group: u64,
+}
+
+impl Plan {
+    /// Looks what there is; of a replay that goes on the journal says what is meant.
+    pub(super) async fn make(
+        target: &Target<'_>,
+        sqs: &Sqs,
+        store: &PostgresStore,
+        place: &Place<'_>,
+        job: &Job,
+        args: &Replay,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Exit> {
+        let mut counted = Counted::default();
+        let oldest = job.oldest();
+        let see = |death: Death, message: Message| {
+            if death.at() < job.cut && death.sent_at < job.cut {
+                counted.add(&death, &message, place, oldest);
+            }
+        };
+        let scanned = look(target, sqs, &job.filter, args.scan.scan, interrupt, see).await?;
+        if interrupt.is_requested() {
+            conclude(target, &scanned, interrupt)?;
+        }
+        let keys: Vec<EventKey> = counted.events.keys().cloned().collect();
+        let already_done = count_done(store, place, &keys).await?;
+        let running = running(store, target, args).await?;
+        let rate = job.rate.map(|rate| rate.thousandths() as f64 / 1_000.0);
+        let events = counted.events.len() as u64;
+        let to_send = args.max.map_or(events, |max| max.min(events));
+        let eta_secs = job
+            .rate
+            .map(|rate| (to_send * 1_000).div_ceil(rate.thousandths()));
+        let (kinds, others) = counted.top();
+        Ok(Self {
+            queue: target.name.clone(),
+            destination: place.name.clone(),
+            consumer: place.consumer.map(str::to_owned),
+            cut_at: job.cut,
+            filter: serde_json::to_value(&job.filter).context("a filter is JSON")?,
+            messages: counted.messages,
+            events,
+            already_done,
+            too_old: counted.too_old,
+            without_history: counted.without_history.len() as u64,
+            without_history_ids: counted
+                .without_history
+                .into_iter()
+                .take(NAMED_MAX)
+                .collect(),
+            without_group: counted.without_group,
+            looked_at: scanned.seen,
+            is_complete: scanned.is_complete,
+            is_fifo: target.is_fifo(),
+            resumes: args.resume,
+            rate,
+            max: args.max,
+            canary: args.canary,
+            canary_timeout_secs: args.canary_timeout.as_secs(),
+            eta_secs,
+            running,
+            kinds,
+            others,
+        })
+    }
+
+    /// Tells whether nothing was found that is meant.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// Returns about how many messages are meant.
+    pub(super) fn messages(&self) -> u64 {
+        self.max.map_or(self.messages, |max| max.min(self.messages))
+    }
+
+    /// Asks whether to do it.
+    pub(super) fn question(&self) -> String {
+        let about = match self.is_exact() {
+            true => "",
+            false => "about ",
+        };
+        let Self {
+            queue, destination, ..
+        } = self;
+        let messages = self.messages();
+        format!("Replay {about}{messages} messages from {queue} to {destination}?")
+    }
+
+    /// Refuses what would do harm.
+    pub(super) fn check(&self, program: &str, args: &Replay) -> Result<(), Exit> {
+        if self.too_old > 0 && !args.force {
+            let days = EVENTS_KEPT.as_secs() / 86_400;
+            return Err(Exit::refused(format!(
+                "{} of them were first sent more than {days} days ago, which is as long as it is \
+                 known what is done: they could be done twice. Name the others with --newer-than, \
+                 or say --force; `{program} dlq show` tells about one",
+                self.too_old
+            )));
+        }
+        if self.without_group > 0 {
+            return Err(Exit::refused(format!(
+                "{} of them have no message group, which the FIFO queue {} asks for",
+                self.without_group, self.destination
+            )));
+        }
+        Ok(())
+    }
+
+    fn is_exact(&self) -> bool {
+        self.is_complete && !self.is_fifo
+    }
+}
+
+impl Counted {
+    fn add(
+        &mut self,
+        death: &Death,
+        message: &Message,
+        place: &Place<'_>,
+        oldest: Option<Timestamp>,
+    ) {
+        self.messages += 1;
+        *self.events.entry(death.key.clone()).or_default() += 1;
+        let kind = (
+            death.class.as_str(),
+            death.event_type.clone(),
+            death.reason.clone(),
+        );
+        *self.kinds.entry(kind).or_default() += 1;
+        if oldest.is_some_and(|oldest| death.first_sent_at < oldest) {
+            self.too_old += 1;
+        }
+        if place.queue.is_fifo() && message.group_id.is_none() {
+            self.without_group += 1;
+        }
+        if place.consumer.is_some()
+            && !restore(message, death, "", place.kind(), false).carries_failure
+        {
+            self.without_history.push(death.id.clone());
+        }
+    }
+
+    /// Returns the most frequent kinds, and how many messages are of others.
+    fn top(&mut self) -> (Vec<Kind>, u64) {
+        let kinds = std::mem::take(&mut self.kinds).into_iter();
+        let mut kinds: Vec<Kind> = kinds
+            .map(|((class, event_type, reason), messages)| Kind {
+                class,
+                event_type,
+                reason,
+                messages,
+            })
+            .collect();
+        kinds.sort_by_key(|kind| std::cmp::Reverse(kind.messages));
+        let others = kinds.iter().skip(KINDS_MAX).map(|kind| kind.messages).sum();
+        kinds.truncate(KINDS_MAX);
+        (kinds, others)
+    }
+}
+
+async fn count_done(
+    store: &PostgresStore,
+    place: &Place<'_>,
+    keys: &[EventKey],
+) -> Result<u64, Exit> {
+    let Some(consumer) = place.consumer else {
+        return Ok(0);
+    };
+    let mut done = 0;
+    for keys in keys.chunks(EVENTS_A_QUERY) {
+        let places = store.events_done(consumer, keys).await;
+        done += places.context("the inbox cannot be asked")?.len() as u64;
+    }
+    Ok(done)
+}
+
+async fn running(
+    store: &PostgresStore,
+    target: &Target<'_>,
+    args: &Replay,
+) -> Result<Vec<Running>, Exit> {
+    let replays = store.replays(Some(&target.name), EARLIER_MAX).await;
+    let replays = replays.context("the journal cannot be read")?.into_iter();
+    let unended =
+        replays.filter(|one| one.state == ReplayState::Running && Some(one.id) != args.resume);
+    let running = unended.map(|one| Running {
+        id: one.id,
+        who: one.who,
+        started_at: one.started_at,
+        last_at: one.last_at,
+    });
+    Ok(running.collect())
+}
+
+/// What a person reads.
+impl Plan {
+    /// Lays it out.
+    pub(super) fn text(&self) -> String {
+        let facts = self.facts().into_iter();
+        let facts = facts.map(|(name, text)| vec![name.to_owned(), text]);
+        let mut text = output::table(&["", ""], facts.collect());
+        if !self.kinds.is_empty() {
+            let dash = || "-".to_owned();
+            let kinds = self.kinds.iter().map(|kind| {
+                vec![
+                    kind.class.to_owned(),
+                    kind.event_type.clone().unwrap_or_else(dash),
+                    kind.messages.to_string(),
+                    kind.reason.clone(),
+                ]
+            });
+            text.push('\n');
+            let headings = ["CLASS", "TYPE", "MESSAGES", "REASON"];
+            text += &output::table(&headings, kinds.collect());
+        }
+        if self.others > 0 {
+            text += &format!("and {} of other kinds\n", self.others);
+        }
+        text.trim_start_matches('\n').to_owned()
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let about = match self.is_exact() {
+            true => String::new(),
+            false => "about ".to_owned(),
+        };
+        let whose = match &self.consumer {
+            Some(consumer) => format!("{}, the queue of consumer {consumer}", self.destination),
+            None => format!(
+                "{}, which is not the fleet's: it gets the originals, and after a crash \
+                 perhaps one twice",
+                self.destination
+            ),
+        };
+        let mut facts = vec![("from", self.queue.clone()), ("to", whose)];
+        if let Some(id) = self.resumes {
+            facts.push(("goes on with", format!("replay {id}")));
+        }
+        facts.push((
+            "messages",
+            format!("{about}{}, dead before {:.0}", self.messages, self.cut_at),
+        ));
+        let copies = self.messages.saturating_sub(self.events);
+        let copies = match copies {
+            0 => String::new(),
+            copies => format!("; {copies} copies of the same are not sent again"),
+        };
+        facts.push(("events", format!("{}{copies}", self.events)));
+        if self.already_done > 0 {
+            let done = format!("{}, which will be dropped", self.already_done);
+            facts.push(("already done", done));
+        }
+        if self.too_old > 0 {
+            let old = format!("{}, older than it is known what is done", self.too_old);
+            facts.push(("too old", old));
+        }
+        if self.without_history > 0 {
+            let ids = self.without_history_ids.join(", ");
+            let text = format!(
+                "{} so large that they go without their history: {ids}",
+                self.without_history
+            );
+            facts.push(("restored bare", text));
+        }
+        facts.push(("pace", self.pace()));
+        if let Some(canary) = self.canary {
+            let text = format!(
+                "{canary} first; when all are done within {} s, the rest follows",
+                self.canary_timeout_secs
+            );
+            facts.push(("canary", text));
+        }
+        facts.extend(self.running.iter().map(|one| {
+            let text = format!(
+                "replay {} by {} since {:.0} has not ended: it runs, or it was killed; --resume \
+                 {} goes on with it",
+                one.id, one.who, one.started_at, one.id
+            );
+            ("beside", text)
+        }));
+        facts
+    }
+
+    fn pace(&self) -> String {
+        let limit = self.max.map(|max| format!(", at most {max}"));
+        let pace = match (self.rate, self.eta_secs) {
+            (Some(rate), Some(secs)) => format!("{rate} a second, about {secs} s"),
+            _ => "as fast as SQS takes them".to_owned(),
+        };
+        pace + &limit.unwrap_or_default()
+    }
+}
