@@ -43,6 +43,7 @@ pub(crate) fn failure(id: &str, reason: &str) -> Failure {
         reason: reason.to_owned(),
         detail: None,
         consumer: "billing".to_owned(),
+        version: None,
         queue: "billing".to_owned(),
         event_type: Some("order.placed".to_owned()),
         key: EventKey::new("/fleet/orders", id),

@@ -257,6 +257,7 @@ impl Letter {
             reason: self.reason.clone(),
             detail: None,
             consumer: "work".to_owned(),
+            version: None,
             queue: "work".to_owned(),
             event_type: Some("job".to_owned()),
             key: EventKey::new("/test", &self.event),

@@ -36,6 +36,8 @@ pub(super) struct Job {
     /// How many may still be sent.
     left: Option<u64>,
     who: String,
+    /// About how many messages there are.
+    about: u64,
 }
 
 /// What a job is run with.
@@ -47,8 +49,6 @@ pub(super) struct Scene<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) place: &'a Place<'a>,
     pub(super) interrupt: &'a Interrupt,
-    /// About how many messages there are.
-    pub(super) about: u64,
 }
 
 /// How a job ended.
@@ -73,6 +73,7 @@ impl Job {
             resumes: None,
             left: args.max,
             who: operator::who(env),
+            about: 0,
         }
     }
 
@@ -103,6 +104,7 @@ impl Job {
             resumes: Some(id),
             left: record.messages_max.map(|max| max.saturating_sub(replayed)),
             who: record.who,
+            about: 0,
         })
     }
 
@@ -122,7 +124,8 @@ impl Job {
     }
 
     /// Does it, and says what came of it.
-    pub(super) async fn run(mut self, scene: &Scene<'_>) -> Result<(), Exit> {
+    pub(super) async fn run(mut self, scene: &Scene<'_>, about: u64) -> Result<(), Exit> {
+        self.about = about;
         let id = self.enter(scene).await?;
         let (name, queue) = (scene.app.name, &scene.target.name);
         output::note(&output::escape(format!(
@@ -223,7 +226,7 @@ impl Job {
             jitter: Jitter::from_entropy(),
         };
         let bar = Bar::towards(
-            max.map_or(scene.about, |max| max.min(scene.about)),
+            max.map_or(self.about, |max| max.min(self.about)),
             "replayed",
         );
         let is_told = AtomicBool::new(false);
@@ -240,7 +243,7 @@ impl Job {
         };
         let over = CancellationToken::new();
         let replaying = async {
-            let report = replay::run(&order, &stop, &see).await;
+            let report = Box::pin(replay::run(&order, &stop, &see)).await;
             over.cancel();
             report
         };

@@ -48,7 +48,16 @@ pub(super) async fn replay(app: &App, args: &Replay, env: &dyn Env) -> Result<()
     let place = Place::find(app, env, &sqs, &target, named).await?;
     let job = job.of_origin(&target, &place);
     readiness::check(&store, &place, args).await?;
-    let plan = Plan::make(&target, &sqs, &store, &place, &job, args, &interrupt).await?;
+    let scene = job::Scene {
+        app,
+        args,
+        store: &store,
+        sqs: &sqs,
+        target: &target,
+        place: &place,
+        interrupt: &interrupt,
+    };
+    let plan = Plan::make(&scene, &job).await?;
     if args.dry_run {
         let shown = match args.json {
             true => output::json(&plan),
@@ -65,15 +74,5 @@ pub(super) async fn replay(app: &App, args: &Replay, env: &dyn Env) -> Result<()
     }
     let consent = Consent::of_flag(&args.yes);
     confirm(consent, &plan.question(), &interrupt).await?;
-    let scene = job::Scene {
-        app,
-        args,
-        store: &store,
-        sqs: &sqs,
-        target: &target,
-        place: &place,
-        interrupt: &interrupt,
-        about: plan.messages(),
-    };
-    job.run(&scene).await
+    job.run(&scene, plan.messages()).await
 }

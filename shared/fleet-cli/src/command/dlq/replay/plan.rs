@@ -4,18 +4,17 @@ use anyhow::Context as _;
 use fleet::EventKey;
 use fleet::dead_letter::{Death, restore};
 use fleet::message::Message;
-use fleet::queue::{Queue as _, Sqs};
+use fleet::queue::Queue as _;
 use fleet::store::{EVENTS_KEPT, PostgresStore, ReplayState};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::destination::Place;
-use super::job::Job;
+use super::job::{Job, Scene};
 use crate::cli::replay::Replay;
 use crate::command::dlq::look::{conclude, look};
 use crate::command::dlq::target::Target;
 use crate::exit::Exit;
-use crate::interrupt::Interrupt;
 use crate::output;
 
 /// How many kinds of failure a plan lists.
@@ -93,15 +92,16 @@ struct Counted {
 
 impl Plan {
     /// Looks what there is; of a replay that goes on the journal says what is meant.
-    pub(super) async fn make(
-        target: &Target<'_>,
-        sqs: &Sqs,
-        store: &PostgresStore,
-        place: &Place<'_>,
-        job: &Job,
-        args: &Replay,
-        interrupt: &Interrupt,
-    ) -> Result<Self, Exit> {
+    pub(super) async fn make(scene: &Scene<'_>, job: &Job) -> Result<Self, Exit> {
+        let Scene {
+            args,
+            store,
+            sqs,
+            target,
+            place,
+            interrupt,
+            ..
+        } = *scene;
         let mut counted = Counted::default();
         let oldest = job.oldest();
         let see = |death: Death, message: Message| {
@@ -109,9 +109,9 @@ impl Plan {
                 counted.add(&death, &message, place, oldest);
             }
         };
-        let scanned = look(target, sqs, &job.filter, args.scan.scan, interrupt, see).await?;
+        let looked = look(target, sqs, &job.filter, args.scan.scan, interrupt, see).await?;
         if interrupt.is_requested() {
-            conclude(target, &scanned, interrupt)?;
+            conclude(target, &looked, interrupt)?;
         }
         let keys: Vec<EventKey> = counted.events.keys().cloned().collect();
         let already_done = count_done(store, place, &keys).await?;
@@ -140,8 +140,8 @@ impl Plan {
                 .take(NAMED_MAX)
                 .collect(),
             without_group: counted.without_group,
-            looked_at: scanned.seen,
-            is_complete: scanned.is_complete,
+            looked_at: looked.scanned.seen,
+            is_complete: looked.scanned.is_complete,
             is_fifo: target.is_fifo(),
             resumes: args.resume,
             rate,
