@@ -4,6 +4,9 @@
 //! received it, and whose lease is not over, is the only one to act on it; Postgres remembers how
 //! far it is. A replay can be killed anywhere, and any other goes on where it was.
 
+/// Why a replay cannot go on.
+mod trouble;
+
 /// What is replayed, from where to where.
 mod order;
 
@@ -16,9 +19,6 @@ mod under_way;
 /// One dead letter on its way.
 mod parcel;
 
-/// Why a replay cannot go on.
-mod trouble;
-
 /// Tries again within a limit.
 mod patience;
 
@@ -30,6 +30,9 @@ mod courier;
 
 /// What is received and not settled.
 mod held;
+
+/// Which messages go, and what became of them.
+mod sorter;
 
 /// From the first receive to the last.
 mod run;

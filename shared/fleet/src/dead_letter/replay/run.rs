@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,16 +7,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
-use super::courier::{Carried, Courier};
+use super::courier::Courier;
 use super::held::Held;
 use super::order::{End, Order, Report, Step};
-use super::parcel::Parcel;
 use super::patience::journal;
+use super::sorter::Sorter;
 use super::trouble::ReplayTrouble;
-use super::under_way::{Claim, UnderWay};
-use crate::dead_letter::letter::Death;
+use super::under_way::UnderWay;
 use crate::dead_letter::scan::{receive_patiently, release};
-use crate::message::{Message, MessageId, Receipt};
+use crate::message::Receipt;
 use crate::service::failpoint;
 
 /// How many receives, with what follows from them, are under way at once on a standard queue.
@@ -30,12 +28,6 @@ const FRUITLESS_FIFO: usize = 2;
 ///
 /// Source: SQS developer guide, "In-flight messages".
 const HELD_MAX: usize = 100_000;
-
-/// What is said of a message whose event the inbox may have forgotten.
-const TOO_OLD: &str = "is older than the inbox remembers";
-
-/// What is said of a message without a group on its way to a FIFO queue.
-const NO_GROUP: &str = "has no group, which a FIFO queue asks for";
 
 /// Replays what is meant until there is nothing left, the limit is reached, or `stop` is
 /// cancelled.
@@ -62,17 +54,21 @@ pub async fn run(
             lease: order.lease,
             jitter: order.jitter.clone(),
         },
-        budget: Budget::new(order.max, order.rate, Instant::now()),
-        held: Held::default(),
-        under_way: UnderWay::default(),
-        tally: Mutex::default(),
+        sorter: Sorter {
+            order,
+            budget: Budget::new(order.max, order.rate, Instant::now()),
+            held: Held::default(),
+            under_way: UnderWay::default(),
+            tally: Mutex::default(),
+        },
         begun: Instant::now(),
         stop,
         see,
     };
     let end = run.replay().await;
-    let hidden = release(order.source, run.held.take(), &order.jitter).await;
+    let hidden = release(order.source, run.sorter.held.take(), &order.jitter).await;
     let tally = run
+        .sorter
         .tally
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
@@ -91,36 +87,10 @@ pub async fn run(
 struct Run<'a> {
     order: &'a Order<'a>,
     courier: Courier<'a>,
-    budget: Budget,
-    held: Held,
-    under_way: UnderWay,
-    tally: Mutex<Tally>,
+    sorter: Sorter<'a>,
     begun: Instant,
     stop: &'a CancellationToken,
     see: &'a (dyn Fn(Step) + Send + Sync),
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    sent: u64,
-    copies: u64,
-    finished: u64,
-    kept: BTreeMap<String, u64>,
-    passed_over: u64,
-}
-
-/// What a receive brought, sorted.
-#[derive(Default)]
-struct Sorted<'a> {
-    /// To be sent.
-    parcels: Vec<Parcel>,
-    /// Their ids, and what keeps copies of them waiting.
-    claims: Vec<(MessageId, Option<Claim<'a>>)>,
-    /// Not meant.
-    aside: Vec<Receipt>,
-    /// Copies of what is being sent at this moment.
-    copies: Vec<Receipt>,
-    has_new: bool,
 }
 
 impl Run<'_> {
@@ -135,7 +105,7 @@ impl Run<'_> {
         let (mut fruitless, mut trouble, mut is_complete) = (0, None, false);
         loop {
             let is_over = self.stop.is_cancelled() || trouble.is_some() || is_complete;
-            while !is_over && !self.budget.is_spent() && lanes.len() < lanes_max {
+            while !is_over && !self.sorter.budget.is_spent() && lanes.len() < lanes_max {
                 lanes.push(self.round());
             }
             let Some(brought) = lanes.next().await else {
@@ -157,7 +127,7 @@ impl Run<'_> {
         match trouble {
             Some(trouble) => End::Trouble(trouble),
             None if is_complete => End::Complete,
-            None if self.budget.is_spent() => End::Limit,
+            None if self.sorter.budget.is_spent() => End::Limit,
             None => End::Stopped,
         }
     }
@@ -165,7 +135,7 @@ impl Run<'_> {
     /// Receives once, and does what follows; tells whether it brought anything new.
     async fn round(&self) -> Result<bool, ReplayTrouble> {
         let order = self.order;
-        let allowed = self.budget.ask(self.stop).await;
+        let allowed = self.sorter.budget.ask(self.stop).await;
         if allowed == 0 {
             return Ok(true);
         }
@@ -174,12 +144,12 @@ impl Run<'_> {
         let messages = match received {
             Ok(messages) => messages,
             Err(error) => {
-                self.budget.pay(allowed, 0);
+                self.sorter.budget.pay(allowed, 0);
                 return Err(ReplayTrouble::Source(error));
             }
         };
         failpoint::reach("replay.received");
-        let sorted = self.sort(&messages);
+        let sorted = self.sorter.sort(&messages);
         drop(messages);
         let has_new = sorted.has_new;
         self.put_aside(sorted.aside, sorted.copies).await;
@@ -187,72 +157,15 @@ impl Run<'_> {
             true => (Vec::new(), Ok(())),
             false => self.courier.carry(sorted.parcels, received_at).await,
         };
-        let sent = self.settle(fates, sorted.claims);
-        self.budget.pay(allowed, sent);
+        let settled = self.sorter.settle(fates, sorted.claims);
+        self.sorter.budget.pay(allowed, settled.sent);
+        if settled.through > 0 {
+            (self.see)(Step::Replayed(settled.through));
+        }
         ended?;
-        match self.held.count() {
+        match self.sorter.held.count() {
             count if count >= HELD_MAX => Err(ReplayTrouble::TooManyHeld(count)),
             _ => Ok(has_new),
-        }
-    }
-
-    /// Decides of each message whether it is sent now, and remembers all of them.
-    fn sort(&self, messages: &[Message]) -> Sorted<'_> {
-        let mut sorted = Sorted::default();
-        for message in messages {
-            // One that was met before is held for a reason, which holds on.
-            if !self.held.note(message) {
-                continue;
-            }
-            sorted.has_new = true;
-            let death = Death::of(message, &self.order.origin);
-            if !self.is_meant(message, &death) {
-                self.tally(|tally| tally.passed_over += 1);
-                sorted.aside.push(message.receipt.clone());
-                continue;
-            }
-            if let Some(why) = self.obstacle(message, &death) {
-                self.tally(|tally| *tally.kept.entry(why.to_owned()).or_default() += 1);
-                sorted.aside.push(message.receipt.clone());
-                continue;
-            }
-            if self.budget.take(1) == 0 {
-                self.held.forget(&message.id);
-                sorted.copies.push(message.receipt.clone());
-                continue;
-            }
-            let parcel = Parcel::restored(message, &death, self.order.to);
-            let content = parcel.entry.content.as_deref();
-            let claim = content.map(|content| self.under_way.claim(content));
-            if matches!(claim, Some(None)) {
-                self.budget.put_back(1);
-                self.held.forget(&message.id);
-                sorted.copies.push(message.receipt.clone());
-                continue;
-            }
-            sorted.parcels.push(parcel);
-            sorted.claims.push((message.id.clone(), claim.flatten()));
-        }
-        sorted
-    }
-
-    /// Tells whether a message is one of those that were dead before the cut and are asked for.
-    fn is_meant(&self, message: &Message, death: &Death) -> bool {
-        let cut = self.order.cut;
-        death.at() < cut && death.sent_at < cut && self.order.matcher.admits(death, message)
-    }
-
-    /// Says why a message that is meant cannot be sent, if so.
-    fn obstacle(&self, message: &Message, death: &Death) -> Option<&'static str> {
-        let is_too_old = self
-            .order
-            .oldest
-            .is_some_and(|oldest| death.first_sent_at < oldest);
-        let lacks_group = self.order.destination.is_fifo() && message.group_id.is_none();
-        match (is_too_old, lacks_group) {
-            (true, _) => Some(TOO_OLD),
-            (false, true) => Some(NO_GROUP),
-            (false, false) => None,
         }
     }
 
@@ -267,33 +180,6 @@ impl Run<'_> {
         if !soon.is_empty() {
             release(order.source, soon, &order.jitter).await;
         }
-    }
-
-    /// Counts what became of messages, and returns how many were sent.
-    fn settle(&self, fates: Vec<Carried>, claims: Vec<(MessageId, Option<Claim<'_>>)>) -> usize {
-        let (mut sent, mut through) = (0, 0);
-        for (fate, (id, _claim)) in fates.into_iter().zip(claims) {
-            if fate != Carried::Sent {
-                self.budget.put_back(1);
-            }
-            if !matches!(fate, Carried::Kept(_)) {
-                self.held.forget(&id);
-                through += 1;
-            }
-            self.tally(|tally| match fate {
-                Carried::Sent => {
-                    tally.sent += 1;
-                    sent += 1;
-                }
-                Carried::Copy => tally.copies += 1,
-                Carried::Finished => tally.finished += 1,
-                Carried::Kept(why) => *tally.kept.entry(why).or_default() += 1,
-            });
-        }
-        if through > 0 {
-            (self.see)(Step::Replayed(through));
-        }
-        sent
     }
 
     /// Tells whether what nobody met is gone, and not hidden by somebody else.
@@ -312,9 +198,5 @@ impl Run<'_> {
         }
         journal(jitter, || store.mark_entries_gone(id, lease)).await?;
         Ok(true)
-    }
-
-    fn tally(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,8 +1,8 @@
-use aws_sdk_sqs::types::{ListMessageMoveTasksResultEntry, QueueAttributeName};
+use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry;
 
 use super::account::{ClientOptions, Sqs};
 use super::call::finish;
-use crate::queue::{QueueError, QueueErrorKind};
+use crate::queue::{Queue as _, QueueError, QueueErrorKind};
 
 /// The most messages that a move task moves a second.
 ///
@@ -94,17 +94,9 @@ impl Sqs {
 
     /// Asks for the name by which move tasks know a queue.
     async fn arn_of(&self, url: &str) -> Result<String, QueueError> {
-        const OPERATION: &str = "GetQueueAttributes";
-        let call = self
-            .client(ClientOptions::calling())
-            .get_queue_attributes()
-            .queue_url(url)
-            .attribute_names(QueueAttributeName::QueueArn);
-        let answer = finish(&self.metrics, OPERATION, call.send()).await?;
-        let mut attributes = answer.attributes.unwrap_or_default();
-        let arn = attributes.remove(&QueueAttributeName::QueueArn);
-        arn.ok_or_else(|| QueueError {
-            operation: OPERATION,
+        let queue = self.queue(url, ClientOptions::calling());
+        queue.attributes().await?.arn.ok_or_else(|| QueueError {
+            operation: "GetQueueAttributes",
             kind: QueueErrorKind::Server,
             code: None,
             source: Some("the answer lacks the queue's ARN".into()),

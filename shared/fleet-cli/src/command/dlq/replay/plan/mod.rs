@@ -1,24 +1,24 @@
-use std::collections::{BTreeMap, HashMap};
+//! What is said before.
+
+mod counted;
+
+mod layout;
 
 use anyhow::Context as _;
 use fleet::EventKey;
-use fleet::dead_letter::{Death, restore};
+use fleet::dead_letter::Death;
 use fleet::message::Message;
-use fleet::queue::Queue as _;
 use fleet::store::{EVENTS_KEPT, PostgresStore, ReplayState};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::counted::{Counted, Kind};
 use super::destination::Place;
 use super::job::{Job, Scene};
 use crate::cli::replay::Replay;
 use crate::command::dlq::look::{conclude, look};
 use crate::command::dlq::target::Target;
 use crate::exit::Exit;
-use crate::output;
-
-/// How many kinds of failure a plan lists.
-const KINDS_MAX: usize = 10;
 
 /// How many messages a plan names one by one.
 const NAMED_MAX: usize = 5;
@@ -61,15 +61,6 @@ pub(super) struct Plan {
     others: u64,
 }
 
-/// Messages of one kind of failure.
-#[derive(Debug, Serialize)]
-struct Kind {
-    class: &'static str,
-    event_type: Option<String>,
-    reason: String,
-    messages: u64,
-}
-
 /// A replay of the same queue that has not ended.
 #[derive(Debug, Serialize)]
 struct Running {
@@ -77,17 +68,6 @@ struct Running {
     who: String,
     started_at: Timestamp,
     last_at: Option<Timestamp>,
-}
-
-/// What is counted while looking.
-#[derive(Default)]
-struct Counted {
-    kinds: BTreeMap<(&'static str, Option<String>, String), u64>,
-    events: HashMap<EventKey, u64>,
-    messages: u64,
-    too_old: u64,
-    without_history: Vec<String>,
-    without_group: u64,
 }
 
 impl Plan {
@@ -203,53 +183,6 @@ impl Plan {
     }
 }
 
-impl Counted {
-    fn add(
-        &mut self,
-        death: &Death,
-        message: &Message,
-        place: &Place<'_>,
-        oldest: Option<Timestamp>,
-    ) {
-        self.messages += 1;
-        *self.events.entry(death.key.clone()).or_default() += 1;
-        let kind = (
-            death.class.as_str(),
-            death.event_type.clone(),
-            death.reason.clone(),
-        );
-        *self.kinds.entry(kind).or_default() += 1;
-        if oldest.is_some_and(|oldest| death.first_sent_at < oldest) {
-            self.too_old += 1;
-        }
-        if place.queue.is_fifo() && message.group_id.is_none() {
-            self.without_group += 1;
-        }
-        if place.consumer.is_some()
-            && !restore(message, death, "", place.kind(), false).carries_failure
-        {
-            self.without_history.push(death.id.clone());
-        }
-    }
-
-    /// Returns the most frequent kinds, and how many messages are of others.
-    fn top(&mut self) -> (Vec<Kind>, u64) {
-        let kinds = std::mem::take(&mut self.kinds).into_iter();
-        let mut kinds: Vec<Kind> = kinds
-            .map(|((class, event_type, reason), messages)| Kind {
-                class,
-                event_type,
-                reason,
-                messages,
-            })
-            .collect();
-        kinds.sort_by_key(|kind| std::cmp::Reverse(kind.messages));
-        let others = kinds.iter().skip(KINDS_MAX).map(|kind| kind.messages).sum();
-        kinds.truncate(KINDS_MAX);
-        (kinds, others)
-    }
-}
-
 async fn count_done(
     store: &PostgresStore,
     place: &Place<'_>,
@@ -282,103 +215,4 @@ async fn running(
         last_at: one.last_at,
     });
     Ok(running.collect())
-}
-
-/// What a person reads.
-impl Plan {
-    /// Lays it out.
-    pub(super) fn text(&self) -> String {
-        let facts = self.facts().into_iter();
-        let facts = facts.map(|(name, text)| vec![name.to_owned(), text]);
-        let mut text = output::table(&["", ""], facts.collect());
-        if !self.kinds.is_empty() {
-            let dash = || "-".to_owned();
-            let kinds = self.kinds.iter().map(|kind| {
-                vec![
-                    kind.class.to_owned(),
-                    kind.event_type.clone().unwrap_or_else(dash),
-                    kind.messages.to_string(),
-                    kind.reason.clone(),
-                ]
-            });
-            text.push('\n');
-            let headings = ["CLASS", "TYPE", "MESSAGES", "REASON"];
-            text += &output::table(&headings, kinds.collect());
-        }
-        if self.others > 0 {
-            text += &format!("and {} of other kinds\n", self.others);
-        }
-        text.trim_start_matches('\n').to_owned()
-    }
-
-    fn facts(&self) -> Vec<(&'static str, String)> {
-        let about = match self.is_exact() {
-            true => String::new(),
-            false => "about ".to_owned(),
-        };
-        let whose = match &self.consumer {
-            Some(consumer) => format!("{}, the queue of consumer {consumer}", self.destination),
-            None => format!(
-                "{}, which is not the fleet's: it gets the originals, and after a crash \
-                 perhaps one twice",
-                self.destination
-            ),
-        };
-        let mut facts = vec![("from", self.queue.clone()), ("to", whose)];
-        if let Some(id) = self.resumes {
-            facts.push(("goes on with", format!("replay {id}")));
-        }
-        facts.push((
-            "messages",
-            format!("{about}{}, dead before {:.0}", self.messages, self.cut_at),
-        ));
-        let copies = self.messages.saturating_sub(self.events);
-        let copies = match copies {
-            0 => String::new(),
-            copies => format!("; {copies} copies of the same are not sent again"),
-        };
-        facts.push(("events", format!("{}{copies}", self.events)));
-        if self.already_done > 0 {
-            let done = format!("{}, which will be dropped", self.already_done);
-            facts.push(("already done", done));
-        }
-        if self.too_old > 0 {
-            let old = format!("{}, older than it is known what is done", self.too_old);
-            facts.push(("too old", old));
-        }
-        if self.without_history > 0 {
-            let ids = self.without_history_ids.join(", ");
-            let text = format!(
-                "{} so large that they go without their history: {ids}",
-                self.without_history
-            );
-            facts.push(("restored bare", text));
-        }
-        facts.push(("pace", self.pace()));
-        if let Some(canary) = self.canary {
-            let text = format!(
-                "{canary} first; when all are done within {} s, the rest follows",
-                self.canary_timeout_secs
-            );
-            facts.push(("canary", text));
-        }
-        facts.extend(self.running.iter().map(|one| {
-            let text = format!(
-                "replay {} by {} since {:.0} has not ended: it runs, or it was killed; --resume \
-                 {} goes on with it",
-                one.id, one.who, one.started_at, one.id
-            );
-            ("beside", text)
-        }));
-        facts
-    }
-
-    fn pace(&self) -> String {
-        let limit = self.max.map(|max| format!(", at most {max}"));
-        let pace = match (self.rate, self.eta_secs) {
-            (Some(rate), Some(secs)) => format!("{rate} a second, about {secs} s"),
-            _ => "as fast as SQS takes them".to_owned(),
-        };
-        pace + &limit.unwrap_or_default()
-    }
 }
