@@ -44,6 +44,11 @@ async fn codes(site: &Site) -> Vec<String> {
     codes
 }
 
+async fn database_of(site: &Site) -> String {
+    let rows = site.books.rows("select current_database() as name").await;
+    rows[0]["name"].as_str().expect("it is text").to_owned()
+}
+
 /// Does what `aws sqs set-queue-attributes` would do.
 async fn type_in(mailbox: &Mailbox, line: &str) {
     assert!(line.starts_with("aws sqs set-queue-attributes "), "{line}");
@@ -154,8 +159,17 @@ async fn each_attribute_of_a_queue_that_does_not_fit_is_found_and_its_remedy_cur
             others,
             "redrive-allow-policy-excludes",
         ),
+        (
+            queue,
+            "KmsDataKeyReusePeriodSeconds",
+            "60",
+            "kms-key-reuse-short",
+        ),
     ] {
         mailbox.set(name, value).await;
+        if code == "kms-key-reuse-short" {
+            mailbox.set("KmsMasterKeyId", "alias/orders").await;
+        }
         let findings = findings(&site).await;
         let found = findings.iter().find(|finding| finding["code"] == code);
         let found = found.unwrap_or_else(|| panic!("{name}={value}: {findings:#?}"));
@@ -248,8 +262,7 @@ async fn endpoints_and_credentials_that_do_not_work_are_found() {
 #[tokio::test]
 async fn a_database_that_loses_commits_or_takes_none_is_found() {
     let site = Site::new().await;
-    let database = site.books.rows("select current_database() as name").await;
-    let database = database[0]["name"].as_str().expect("it is text").to_owned();
+    let database = database_of(&site).await;
     for (setting, code) in [
         ("synchronous_commit = off", "synchronous-commit-off"),
         ("default_transaction_read_only = on", "database-read-only"),
@@ -305,6 +318,36 @@ async fn a_schema_that_is_not_the_programs_is_found() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_not_read_is_told_what_to_grant() {
+    let site = Site::new().await;
+    let role = format!("doctor of {}", database_of(&site).await);
+    let create = format!("create role \"{role}\" login password 'hunter2'");
+    site.books.run(&create).await;
+    let (_, host) = site.books.url().rsplit_once('@').expect("it has a login");
+    let url = format!("postgres://{}:hunter2@{host}", role.replace(' ', "%20"));
+    let site = site.with("DATABASE_URL", &url);
+    let found = findings(&site).await;
+    assert_eq!(
+        codes(&site).await,
+        ["migrations-unchecked", "roster-unchecked"]
+    );
+    let unread = found.iter().find(|one| one["code"] == "roster-unchecked");
+    for line in unread.expect("it is found")["fix"]
+        .as_array()
+        .expect("it is a list")
+    {
+        let (_, grant) = line
+            .as_str()
+            .and_then(|line| line.split_once(" -c '"))
+            .expect("a grant");
+        site.books.run(grant.trim_end_matches('\'')).await;
+    }
+    assert_eq!(codes(&site).await, [""; 0]);
+    site.books.run(&format!("drop owned by \"{role}\"")).await;
+    site.books.run(&format!("drop role \"{role}\"")).await;
+}
+
+#[tokio::test]
 async fn what_the_tables_say_of_the_fleet_is_judged() {
     let site = Site::new().await;
     let pause = "insert into fleet.pauses (consumer, reason, paused_by, paused_at)
@@ -313,7 +356,10 @@ async fn what_the_tables_say_of_the_fleet_is_judged() {
     assert_eq!(codes(&site).await, ["consumer-paused-long"]);
     site.books.run("delete from fleet.pauses").await;
 
-    // Tests have 197 connections, and each process wants 5.
+    // Each process wants 5 connections.
+    let database = database_of(&site).await;
+    let limit = format!("alter database \"{database}\" connection limit 40");
+    site.books.run(&limit).await;
     let run = |count: u32, p99_ms: u32| {
         format!(
             "insert into fleet.processes
@@ -323,9 +369,9 @@ async fn what_the_tables_say_of_the_fleet_is_judged() {
         )
     };
     for (count, p99_ms, expected) in [
-        (31, 900, &[][..]),
-        (32, 900, &["pools-leave-no-room"]),
-        (40, 900, &["pools-exceed-connections"]),
+        (6, 900, &[][..]),
+        (7, 900, &["pools-leave-no-room"]),
+        (9, 900, &["pools-exceed-connections"]),
         (1, 60_000, &["visibility-below-p99"]),
     ] {
         site.books.run(&run(count, p99_ms)).await;

@@ -77,9 +77,14 @@ impl Severity {
 impl Fault {
     /// Names a fault and its remedy in one step.
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::of(what).then(fix)
+    }
+
+    /// Names a fault whose remedy follows.
+    pub(crate) fn of(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            fix: vec![fix.into()],
+            fix: Vec::new(),
         }
     }
 

@@ -18,8 +18,11 @@ const SQS_TICK: SignedDuration = SignedDuration::from_secs(1);
 
 /// Asks queues and database, once each; what does not answer is a fact, too.
 pub(super) async fn gather(app: &App, consumers: &[&Consumer], env: &dyn Env) -> Facts {
-    let pieces = settings::piecewise(env, consumers);
+    let mut pieces = settings::piecewise(env, consumers);
     let sqs = Sqs::connect().await;
+    // A profile can name an endpoint, too.
+    let in_profile = || sqs.endpoint().map(str::to_owned);
+    pieces.aws.endpoint_url = pieces.aws.endpoint_url.or_else(in_profile);
     let asked = pieces.consumers.iter().map(|consumer| ask(&sqs, consumer));
     let queues = join_all(asked).await;
     let sqs_ahead = Box::pin(read_clock(&sqs, &queues)).await;

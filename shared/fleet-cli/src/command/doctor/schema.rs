@@ -1,7 +1,8 @@
-use fleet::store::{MigrateError, StoreErrorClass, Subscription};
+use fleet::store::{MigrateError, StoreError, Subscription};
 
 use super::facts::{DatabaseFacts, Facts, chain};
 use super::finding::{Examination, Fault, rules};
+use super::remedy::identifier;
 
 rules! {
     MIGRATIONS_MISSING = Error "migrations-missing"
@@ -39,17 +40,28 @@ pub(super) fn check(examination: &mut Examination, facts: &Facts, database: &Dat
         // Without its tables there is nothing to read.
         Err(_) if is_lacking => {}
         Err(error) => {
-            let role = super::remedy::identifier(&checkup.server.role);
-            let schema = &database.config.schema;
-            let grant =
-                format!("psql \"$DATABASE_URL\" -c 'grant usage on schema {schema} to {role}'");
-            let read = format!(
-                "psql \"$DATABASE_URL\" -c 'grant select on all tables in schema {schema} to {role}'"
-            );
-            let fault = Fault::new(chain(error), grant).then(read);
+            let fault = match is_forbidden(error) {
+                true => granting(Fault::of(chain(error)), database, &checkup.server.role),
+                false => Fault::new(chain(error), format!("{} migrate --plan", facts.program)),
+            };
             examination.find(&ROSTER_UNCHECKED, &subject, fault);
         }
     }
+}
+
+/// Lets a role read the tables of the runtime.
+fn granting(fault: Fault, database: &DatabaseFacts, role: &str) -> Fault {
+    let (schema, role) = (&database.config.schema, identifier(role));
+    let usage = format!("psql \"$DATABASE_URL\" -c 'grant usage on schema {schema} to {role}'");
+    let select = format!(
+        "psql \"$DATABASE_URL\" -c 'grant select on all tables in schema {schema} to {role}'"
+    );
+    fault.then(usage).then(select)
+}
+
+/// Tells whether the role lacks a right: insufficient_privilege.
+fn is_forbidden(error: &StoreError) -> bool {
+    error.sqlstate.as_deref() == Some("42501")
 }
 
 /// Returns whether migrations are missing.
@@ -84,12 +96,13 @@ fn check_migrations(
             let fault = Fault::new(error.to_string(), fix);
             examination.find(&MIGRATION_CHANGED, subject, fault);
         }
-        Err(MigrateError::Store(error)) if error.class == StoreErrorClass::Unavailable => {
-            let fault = Fault::new(chain(error), "set DATABASE_DIRECT_URL to one that answers");
-            examination.find(&MIGRATIONS_UNCHECKED, subject, fault);
-        }
         Err(error) => {
-            let fault = Fault::new(error.to_string(), format!("{migrate} --plan"));
+            let fault = match (error, &database.checkup) {
+                (MigrateError::Store(error), Ok(checkup)) if is_forbidden(error) => {
+                    granting(Fault::of(chain(error)), database, &checkup.server.role)
+                }
+                _ => Fault::new(chain(error), format!("{migrate} --plan")),
+            };
             examination.find(&MIGRATIONS_UNCHECKED, subject, fault);
         }
     }
@@ -146,7 +159,7 @@ fn check_pauses(examination: &mut Examination, facts: &Facts) {
 
 #[cfg(test)]
 mod tests {
-    use fleet::store::{Migrations, PlannedMigration, StoreError};
+    use fleet::store::{Migrations, PlannedMigration, StoreErrorClass};
 
     use super::super::finding::looking::codes;
     use super::super::testing;
