@@ -116,71 +116,53 @@ async fn each_attribute_of_a_queue_that_does_not_fit_is_found_and_its_remedy_cur
         let arn = "arn:aws:sqs:us-east-1:000000000000:billing-dlq";
         format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{receives}}}"#)
     };
+    let queue =
+        async |name, value: &str, code| break_and_cure(&site, &site.queue, name, value, code).await;
+    queue("VisibilityTimeout", "11", "visibility-too-short").await;
+    queue("RedrivePolicy", &redrive(2), "max-receives-below-three").await;
+    queue("RedrivePolicy", &redrive(64), "max-receives-below-grace").await;
+    queue("SqsManagedSseEnabled", "false", "encryption-off").await;
+    site.queue.set("KmsMasterKeyId", "alias/orders").await;
+    queue("KmsDataKeyReusePeriodSeconds", "60", "kms-key-reuse-short").await;
+
     let further = redrive(100).replace("billing-dlq", "billing");
     let others = r#"{"redrivePermission":"byQueue","sourceQueueArns":["arn:aws:sqs:us-east-1:000000000000:mail"]}"#;
-    let (queue, dead) = (&site.queue, &site.dead_letters);
-    for (mailbox, name, value, code) in [
-        (queue, "VisibilityTimeout", "11", "visibility-too-short"),
-        (
-            queue,
-            "RedrivePolicy",
-            &redrive(2),
-            "max-receives-below-three",
-        ),
-        (
-            queue,
-            "RedrivePolicy",
-            &redrive(64),
-            "max-receives-below-grace",
-        ),
-        (queue, "SqsManagedSseEnabled", "false", "encryption-off"),
-        (dead, "SqsManagedSseEnabled", "false", "encryption-off"),
-        (
-            dead,
-            "MessageRetentionPeriod",
-            "345599",
-            "dead-letter-retention-below-source",
-        ),
-        (
-            dead,
-            "MessageRetentionPeriod",
-            "345600",
-            "dead-letter-retention-short",
-        ),
-        (
-            dead,
-            "RedrivePolicy",
-            &further,
-            "dead-letter-queue-redrives",
-        ),
-        (
-            dead,
-            "RedriveAllowPolicy",
-            others,
-            "redrive-allow-policy-excludes",
-        ),
-        (
-            queue,
-            "KmsDataKeyReusePeriodSeconds",
-            "60",
-            "kms-key-reuse-short",
-        ),
-    ] {
-        mailbox.set(name, value).await;
-        if code == "kms-key-reuse-short" {
-            mailbox.set("KmsMasterKeyId", "alias/orders").await;
-        }
-        let findings = findings(&site).await;
-        let found = findings.iter().find(|finding| finding["code"] == code);
-        let found = found.unwrap_or_else(|| panic!("{name}={value}: {findings:#?}"));
-        let fix = found["fix"][0].as_str().expect("there is a remedy");
-        assert!(
-            fix.contains(mailbox.url().rsplit('/').next().expect("a name")),
-            "{fix}"
-        );
-        type_in(mailbox, fix).await;
-        assert_eq!(codes(&site).await, [""; 0], "{name}={value}: {fix}");
-    }
+    let dead = async |name, value: &str, code| {
+        break_and_cure(&site, &site.dead_letters, name, value, code).await
+    };
+    dead("SqsManagedSseEnabled", "false", "encryption-off").await;
+    dead(
+        "MessageRetentionPeriod",
+        "345599",
+        "dead-letter-retention-below-source",
+    )
+    .await;
+    dead(
+        "MessageRetentionPeriod",
+        "345600",
+        "dead-letter-retention-short",
+    )
+    .await;
+    dead("RedrivePolicy", &further, "dead-letter-queue-redrives").await;
+    dead(
+        "RedriveAllowPolicy",
+        others,
+        "redrive-allow-policy-excludes",
+    )
+    .await;
+}
+
+/// Sets an attribute, looks for what it breaks, and types what is said against it.
+async fn break_and_cure(site: &Site, mailbox: &Mailbox, name: &str, value: &str, code: &str) {
+    mailbox.set(name, value).await;
+    let findings = findings(site).await;
+    let found = findings.iter().find(|finding| finding["code"] == code);
+    let found = found.unwrap_or_else(|| panic!("{name}={value}: {findings:#?}"));
+    let fix = found["fix"][0].as_str().expect("there is a remedy");
+    let (_, queue) = mailbox.url().rsplit_once('/').expect("it has a name");
+    assert!(fix.contains(&format!("/{queue} ")), "{fix}");
+    type_in(mailbox, fix).await;
+    assert_eq!(codes(site).await, [""; 0], "{name}={value}: {fix}");
 }
 
 #[tokio::test]

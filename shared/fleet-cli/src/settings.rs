@@ -118,11 +118,8 @@ impl Pieces {
         // A section of a consumer is checked against the process's, which is read along.
         let service = ServiceConfig::read(&mut reader);
         let consumer = ConsumerConfig::read(&mut reader, name, &service);
-        let report = reader.finish();
-        let (problems, warnings) = match report {
-            Ok(report) => (Vec::new(), report.warnings),
-            Err(error) => (error.problems, Vec::new()),
-        };
+        self.warnings.extend(reader.warnings().iter().cloned());
+        let problems = problems_of(reader);
         let (known, new): (Vec<_>, Vec<_>) = problems
             .into_iter()
             .partition(|problem| self.problems.contains(problem));
@@ -130,7 +127,6 @@ impl Pieces {
         let is_sound = new.is_empty() && !known.iter().any(|one| one.variable.ends_with("_GRACE"));
         self.consumers.extend(consumer.filter(|_| is_sound));
         self.problems.extend(new);
-        self.warnings.extend(warnings);
     }
 }
 

@@ -1,3 +1,5 @@
+use fleet::service::config::{Problem, consumer_prefix};
+
 use super::finding::{Examination, Fault, rules};
 use crate::settings::Pieces;
 
@@ -15,16 +17,23 @@ const SUBJECT: &str = "configuration";
 /// Judges what the environment says by itself.
 pub(super) fn check(examination: &mut Examination, pieces: &Pieces) {
     let faults = [
-        (&CONFIGURATION_INVALID, &pieces.problems),
-        (&CONFIGURATION_DOUBTFUL, &pieces.warnings),
+        (
+            &CONFIGURATION_INVALID,
+            &pieces.problems,
+            "give a value that docs/configuration.md allows",
+        ),
+        (
+            &CONFIGURATION_DOUBTFUL,
+            &pieces.warnings,
+            "lower it, or raise SHUTDOWN_GRACE",
+        ),
     ];
-    for (rule, problems) in faults {
-        for problem in problems {
-            let fix = format!(
-                "set {} as docs/configuration.md says, for this command and for every process",
-                problem.variable
-            );
-            examination.find(rule, &problem.variable, Fault::new(&problem.message, fix));
+    for (rule, problems, usual) in faults {
+        for Problem { variable, message } in problems {
+            // Most messages end with what to do.
+            let (what, remedy) = message.split_once("; ").unwrap_or((message, usual));
+            let fault = Fault::new(what, format!("{variable}: {remedy}"));
+            examination.find(rule, variable, fault);
         }
         if problems.is_empty() {
             examination.judge(rule, SUBJECT, None);
@@ -40,7 +49,7 @@ fn check_sharing(examination: &mut Examination, pieces: &Pieces) {
         let others = consumers[..index].iter();
         let other = others.rev().find(|other| other.queue_url == *url);
         let fault = other.map(|other| {
-            let prefix = fleet::service::config::consumer_prefix(&consumer.name);
+            let prefix = consumer_prefix(&consumer.name);
             Fault::new(
                 format!("{} and {} consume it both", other.name, consumer.name),
                 format!(
@@ -60,7 +69,7 @@ mod tests {
 
     use fleet::Consumer;
 
-    use super::super::finding::looking::codes;
+    use super::super::finding::looking::{codes, one};
     use super::*;
     use crate::settings::piecewise;
 
@@ -83,6 +92,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_variable_lacks_is_the_remedy() {
+        for (name, value, what, remedy) in [
+            (
+                "LOG_FORMAT",
+                "xml",
+                "\"xml\" is unknown",
+                "LOG_FORMAT: give one of auto, json, text",
+            ),
+            (
+                "BILLING_CONCURRENCY",
+                "many",
+                "\"many\" is not a whole number",
+                "BILLING_CONCURRENCY: give a value that docs/configuration.md allows",
+            ),
+        ] {
+            let pieces = read(&[(name, value)]);
+            let found = one(|examination| check(examination, &pieces));
+            assert_eq!(found, (what.to_owned(), vec![remedy.to_owned()]));
+        }
+    }
+
+    #[test]
     fn each_problem_is_a_finding_and_what_is_sound_is_kept() {
         let billing = "http://127.0.0.1:9324/000000000000/billing";
         for (pairs, expected, consumers, has_database) in [
@@ -94,8 +125,8 @@ mod tests {
                 true,
             ),
             (
-                &[("LOG_FORMAT", "xml")],
-                &["configuration-invalid"],
+                &[("LOG_FORMAT", "xml"), ("MAIL_HANDLER_TIMEOUT", "10m")],
+                &["configuration-invalid", "configuration-doubtful"],
                 &["billing", "mail"],
                 true,
             ),

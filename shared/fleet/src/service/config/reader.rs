@@ -136,6 +136,11 @@ impl<'a> Reader<'a> {
             .any(|problem| names.contains(&problem.variable.as_str()))
     }
 
+    /// Returns what is allowed but likely unintended so far, for whom a problem is not the end.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.report.warnings
+    }
+
     /// Returns the report of what took effect.
     ///
     /// # Errors
