@@ -440,7 +440,6 @@ async fn a_database_that_is_down_is_a_finding_without_its_password() {
 #[tokio::test]
 async fn a_finding_says_what_why_and_what_to_type() {
     let site = Site::new().await;
-    site.queue.set("VisibilityTimeout", "40").await;
     let ended = doctor(&site, &["--accept", "queue-polls-short"])
         .await
         .with_code(0);
@@ -455,7 +454,7 @@ async fn a_finding_says_what_why_and_what_to_type() {
         "info: redrive-allow-policy-open: dead-letter queue billing-dlq\n  \
          what  its redrive-allow policy admits every queue\n  \
          why   Any queue of the account can send its dead messages here, where this consumer's \
-         operators would replay them (SQS developer guide, \"Redrive allow policy\").\n  \
+         operators would replay them (SQS API reference, SetQueueAttributes: RedriveAllowPolicy).\n  \
          fix   aws sqs set-queue-attributes --queue-url http://sqs/000000000000/billing-dlq \
          --attributes '{\"RedriveAllowPolicy\":\"{\\\"redrivePermission\\\":\\\"byQueue\\\",\
          \\\"sourceQueueArns\\\":[\\\"arn:aws:sqs:us-east-1:000000000000:billing\\\"]}\"}'"

@@ -7,7 +7,7 @@ rules! {
     DATABASE_CLOCK_DIFFERS = Warning "database-clock-differs"
         "Pauses, leases and retention go by the database's clock, logs and ages of messages by that of each machine: they contradict each other (docs/metrics.md).";
     SQS_CLOCK_DIFFERS = Warning "sqs-clock-differs"
-        "Lag and the age of dead letters are measured from SQS's time to this machine's; from five minutes on SQS refuses every request (AWS IAM user guide, \"Signature Version 4\": RequestTimeTooSkewed).";
+        "Lag and the age of dead letters are measured from SQS's time to this machine's; from five minutes on SQS refuses every request (AWS IAM user guide, \"Signature Version 4\": a request is good for five minutes).";
 }
 
 /// How far clocks may be apart: a machine that keeps time is within some milliseconds.

@@ -20,9 +20,9 @@ rules! {
     DEAD_LETTER_QUEUE_REDRIVES = Error "dead-letter-queue-redrives"
         "Each look into it counts as a receive, and at its own maxReceiveCount SQS moves messages on; `dlq` refuses such a queue (SQS developer guide, \"Dead-letter queues\").";
     REDRIVE_ALLOW_EXCLUDES = Error "redrive-allow-policy-excludes"
-        "SQS refuses the redrive policy of a source that the dead-letter queue does not admit, at its next change at the latest (SQS developer guide, \"Redrive allow policy\").";
+        "SQS refuses the redrive policy of a source that the dead-letter queue does not admit, at its next change at the latest (SQS API reference, SetQueueAttributes: RedriveAllowPolicy).";
     REDRIVE_ALLOW_OPEN = Info "redrive-allow-policy-open"
-        "Any queue of the account can send its dead messages here, where this consumer's operators would replay them (SQS developer guide, \"Redrive allow policy\").";
+        "Any queue of the account can send its dead messages here, where this consumer's operators would replay them (SQS API reference, SetQueueAttributes: RedriveAllowPolicy).";
     DEAD_LETTERS_NEAR_EXPIRY = Error "dead-letters-near-expiry"
         "SQS deletes a message at the end of its retention and tells nobody; the alert FleetDlqNearRetention begins at the same three days.";
     DEAD_LETTERS_UNCHECKED = Unchecked "dead-letters-unchecked"

@@ -6,7 +6,7 @@ use crate::address::{authority_of, host_of, is_local_host};
 
 rules! {
     ENDPOINT_PLAINTEXT = Warning "endpoint-plaintext"
-        "Whoever is on the way reads and changes messages; AWS itself wants TLS 1.2 (SQS developer guide, \"Data protection\").";
+        "Whoever is on the way reads and changes messages; AWS itself wants TLS 1.2 (SQS developer guide, \"Infrastructure security\").";
     ENDPOINT_FOREIGN = Warning "endpoint-foreign"
         "Every message and every signed request goes to that host, which is neither AWS nor this machine (AWS SDKs reference guide, \"Service-specific endpoints\").";
     QUEUE_URL_ELSEWHERE = Warning "queue-url-elsewhere"

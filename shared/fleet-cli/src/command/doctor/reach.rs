@@ -11,7 +11,7 @@ rules! {
     DEAD_LETTER_QUEUE_MISSING = Error "dead-letter-queue-missing"
         "What fails for good has nowhere to go: a consumer does not start without it, and SQS drops the message at the end of its retention (SQS developer guide, \"Dead-letter queues\").";
     ENDPOINT_UNREACHABLE = Error "endpoint-unreachable"
-        "No answer came in time: consumers started now would wait for SQS and not be ready.";
+        "No answer came in time: consumers started now would wait for SQS and not be ready (docs/reliability.md).";
     CREDENTIALS_MISSING = Error "credentials-missing"
         "SQS answers signed requests only; the SDK looks in the environment, in profiles and at the instance's role (AWS SDKs reference guide, \"Credential providers\").";
     QUEUE_UNCHECKED = Unchecked "queue-unchecked"

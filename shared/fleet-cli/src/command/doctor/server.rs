@@ -6,7 +6,7 @@ use super::remedy::identifier;
 
 rules! {
     DATABASE_UNCHECKED = Unchecked "database-unchecked"
-        "Nothing is known of the database: processes started now would wait for it and not be ready.";
+        "Nothing is known of the database: processes started now would wait for it and not be ready (docs/reliability.md).";
     DATABASE_REFUSED = Error "database-refused"
         "The address cannot be used as it is, and a serving command ends at its start with exit code 2 (docs/configuration.md).";
     SERVER_TOO_OLD = Error "server-too-old"
