@@ -166,6 +166,7 @@ fn limits() -> Limits {
     Limits {
         consumer: billing::CONSUMER,
         queue: "billing".to_owned(),
+        version: "1.0.0 (test)".to_owned(),
         concurrency: 16,
         handler_timeout: Duration::from_secs(30),
         attempts_max: 5,

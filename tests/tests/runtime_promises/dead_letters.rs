@@ -134,7 +134,7 @@ async fn round_trip(scene: Scene, sent: Vec<Outgoing>) {
     for message in &sent {
         scene.send_one(message.clone()).await;
     }
-    for death in 1..=2 {
+    for deaths in 1..=2 {
         let copies = scene.dig_out(sent.len()).await;
         let mut found: Vec<&str> = Vec::new();
         for copy in &copies {
@@ -143,15 +143,19 @@ async fn round_trip(scene: Scene, sent: Vec<Outgoing>) {
             let has_room = original.size_bytes() < BODY_BYTES_MAX;
             scene.assert_explained(copy, has_room).await;
             if let Some(failure) = &copy.failure {
-                assert_eq!(failure.history.len(), death - 1, "each death is remembered");
-                assert_eq!(failure.replay_no as usize, death - 1);
+                assert_eq!(
+                    failure.history.len(),
+                    deaths - 1,
+                    "each death is remembered"
+                );
+                assert_eq!(failure.replay_no as usize, deaths - 1);
             }
         }
         found.sort_unstable();
         found.dedup();
         assert_eq!(found.len(), sent.len(), "each died once");
         scene.until_empty().await;
-        if death == 2 {
+        if deaths == 2 {
             return be_done(scene, play, &copies).await;
         }
         for copy in &copies {

@@ -102,6 +102,7 @@ impl Scene {
             limits: Limits {
                 consumer: "jobs",
                 queue: name.to_owned(),
+                version: "1.0.0 (test)".to_owned(),
                 concurrency: 16,
                 handler_timeout: Duration::from_secs(30),
                 attempts_max: 3,
