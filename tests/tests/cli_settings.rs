@@ -185,7 +185,13 @@ async fn a_wrong_command_line_is_refused() {
 
 #[tokio::test]
 async fn a_reader_that_leaves_early_is_no_error() {
-    for arguments in [&["config"][..], &["config", "--json"], &["--help"]] {
+    for arguments in [
+        &["config"][..],
+        &["config", "--json"],
+        &["--help"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
         let mut command = fleet(arguments);
         command.envs(SOUND).stdin(Stdio::null());
         // Its only reader is gone before it begins.
