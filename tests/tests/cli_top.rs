@@ -172,8 +172,15 @@ async fn it_follows_the_size_of_the_terminal() {
     terminal.resize(60, 20);
     terminal.hides("PROCESSES  STATE").await;
     terminal.shows(KEYS).await;
-    terminal.resize(140, 40);
+    for width in 120..140 {
+        terminal.resize(width, 40);
+    }
     terminal.shows("QUEUE").await;
+    // Half of an arrow, and a key that means nothing.
+    terminal.types("\u{1b}[").await;
+    terminal.types("x").await;
+    terminal.resize(60, 20);
+    terminal.hides("PROCESSES  STATE").await;
     leave(terminal).await;
 }
 

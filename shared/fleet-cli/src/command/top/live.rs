@@ -1,24 +1,17 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::runtime::Runtime;
 
 use super::frame::{self, Header, Palette};
 use super::gather::Gatherer;
+use super::keyboard::{Keyboard, Wish};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 
-/// How long a look at the keyboard lasts: a signal or a new answer waits this long at most, and a
-/// key not at all.
-const LOOK_LENGTH: Duration = Duration::from_millis(150);
-
-/// What somebody wants by a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    Leave,
-    Interrupt,
-}
+/// How long a key is waited for between two drawings: a signal, an answer or a new size of the
+/// terminal waits this long at most, and a key not at all.
+const DRAW_PERIOD: Duration = Duration::from_millis(150);
 
 /// Gives the terminal back as it was, however the view ends.
 struct Restored;
@@ -42,11 +35,12 @@ pub(super) fn watch(
     // It also lets a panic give the terminal back before it is told.
     let mut terminal = ratatui::try_init().context("the terminal cannot be used")?;
     let _restored = Restored;
+    let keyboard = Keyboard::listen().context("the terminal cannot be read")?;
     loop {
         let snapshot = board.snapshot();
         let drawn = terminal.draw(|frame| frame::draw(frame, &snapshot, header, palette));
         drawn.context("the terminal cannot be written to")?;
-        let wish = look().context("the terminal cannot be read")?;
+        let wish = keyboard.next(DRAW_PERIOD);
         if interrupt.is_requested() || wish == Some(Wish::Interrupt) {
             return Err(Exit::Interrupted(anyhow!("interrupted")));
         }
@@ -56,29 +50,5 @@ pub(super) fn watch(
         if asking.try_join_next().is_some() {
             return Err(anyhow!("asking ended by itself").into());
         }
-    }
-}
-
-/// Waits a moment for a key; a new size is drawn like anything else.
-fn look() -> std::io::Result<Option<Wish>> {
-    if !event::poll(LOOK_LENGTH)? {
-        return Ok(None);
-    }
-    Ok(match event::read()? {
-        Event::Key(key) => wish(key),
-        _ => None,
-    })
-}
-
-fn wish(key: KeyEvent) -> Option<Wish> {
-    if key.kind == KeyEventKind::Release {
-        return None;
-    }
-    match key.code {
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-            Some(Wish::Interrupt)
-        }
-        KeyCode::Char('q' | 'Q') | KeyCode::Esc => Some(Wish::Leave),
-        _ => None,
     }
 }

@@ -12,7 +12,10 @@ mod sections;
 /// Tables on a terminal.
 mod frame;
 
-/// The terminal, the keys and the signals.
+/// The keys.
+mod keyboard;
+
+/// The terminal, and what ends the view.
 mod live;
 
 use std::io::{self, IsTerminal as _};
