@@ -237,7 +237,7 @@ async fn without_a_terminal_it_prints_once() {
     billing            2       0  2 d 3 h
 
     RECENT FAILURES
-                      AT  CONSUMER  WHAT           TYPE          EVENT  REASON
+    AT                    CONSUMER  WHAT           TYPE          EVENT  REASON
     2026-01-02T03:04:05Z  billing   dead-lettered  order.placed      9  no customer
     ");
     let once = site.run(&["top", "--once"]).await.with_code(0);

@@ -99,7 +99,10 @@ pub(crate) fn is_capable() -> bool {
 pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
     let numeric: Vec<bool> = (0..headings.len())
         .map(|column| {
-            let is_number = |text: &String| text.chars().next().is_some_and(|c| c.is_ascii_digit());
+            // Dates and many ids begin with a digit as well.
+            let is_number = |text: &String| {
+                text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains('-')
+            };
             !rows.is_empty() && rows.iter().all(|row| row.get(column).is_none_or(is_number))
         })
         .collect();

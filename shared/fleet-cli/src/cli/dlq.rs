@@ -75,6 +75,15 @@ pub(crate) enum DlqCommand {
         after_help = "Examples:\n  {program} dlq export billing --out dead.jsonl\n  {program} dlq export billing --class undecodable | jq -r .body"
     )]
     Export(Export),
+    /// Send exported messages back into a dead-letter queue
+    ///
+    /// Events that are in the queue already, or twice in the file, are sent once; with DATABASE_URL
+    /// those that are done are named and left out. Broken lines are named, and nothing of them is
+    /// sent. An import that was interrupted is finished by the same command.
+    #[command(
+        after_help = "Examples:\n  {program} dlq import billing dead.jsonl\n  {program} dlq import billing dead.jsonl --dry-run\n  zcat dead.jsonl.gz | {program} dlq import billing - --yes"
+    )]
+    Import(Import),
     /// Delete messages, once they are in a file
     ///
     /// Only what was dead when it was confirmed is deleted, and only what this command has written
@@ -99,6 +108,27 @@ pub(crate) struct Export {
     /// Replace a file that is there
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) queue: QueueArg,
+    /// A file of `dlq export` or `dlq purge`; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on without a question
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Send also what is done, or so old that nobody knows: it may be done twice
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Write the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -157,7 +157,8 @@ async fn receive(
     let (mut asked, mut fruitless, mut failed) = (0, 0, None);
     loop {
         let is_over = stop.is_cancelled() || failed.is_some() || fruitless >= LANES;
-        while !is_over && lanes.len() < LANES {
+        // Those that wait already count: what they bring decides whether more are worth it.
+        while !is_over && lanes.len() + fruitless < LANES {
             let left = limit.saturating_sub(held.len() as u64 + asked);
             let max = left.min(BATCH_ENTRIES_MAX as u64);
             if max == 0 {
@@ -192,6 +193,8 @@ async fn receive(
                     }
                 }
             }
+            // Who wants to end does not mind what was under way.
+            Err(_) if stop.is_cancelled() => {}
             Err(error) => failed = failed.or(Some(error)),
         }
         fruitless = if has_new { 0 } else { fruitless + 1 };

@@ -159,7 +159,7 @@ pub(super) fn conclude(
         0 => output::note(&format!("{name} is empty")),
         _ => output::note(&format!("looked at {seen} of about {about} in {name}")),
     }
-    if seen > 0 && looked.meant == 0 {
+    if seen > 0 && looked.meant == 0 && looked.unfound.is_empty() {
         output::note("none of them is meant");
     }
     for id in &looked.unfound {

@@ -24,6 +24,12 @@ mod archive;
 
 mod export;
 
+mod identity;
+
+mod imported;
+
+mod import;
+
 mod removal;
 
 mod purge;
@@ -53,6 +59,7 @@ pub(crate) fn dlq(app: &App, args: Dlq, env: &dyn Env) -> Result<(), Exit> {
             DlqCommand::Replay(args) => replay::replay(app, &args, env).await,
             DlqCommand::Replays(args) => replays::replays(app, &args, env).await,
             DlqCommand::Export(args) => export::export(app, &args, env).await,
+            DlqCommand::Import(args) => import::import(app, &args, env).await,
             DlqCommand::Purge(args) => purge::purge(app, &args, env).await,
         }
     })

@@ -55,7 +55,6 @@ struct Work<'a> {
     plan: Plan,
     archive: Archive,
     interrupt: &'a Interrupt,
-    bar: Bar,
     removed: Removed,
 }
 
@@ -106,7 +105,6 @@ pub(super) async fn purge(app: &App, args: &Purge, env: &dyn Env) -> Result<(), 
         plan,
         archive: Archive::begin(&path, Existing::of_flag(&args.force))?,
         interrupt: &interrupt,
-        bar: Bar::counting("deleted"),
         removed: Removed::default(),
     };
     work.run().await
@@ -122,7 +120,6 @@ impl Work<'_> {
             };
             // What waited behind a message of its group can be had only when that is gone.
             if is_last || !self.target.is_fifo() || self.interrupt.is_requested() {
-                self.bar.finish();
                 return self.conclude(round.map(drop));
             }
         }
@@ -165,7 +162,9 @@ impl Work<'_> {
             ids.clear();
         }
         let jitter = Jitter::from_entropy();
-        let removed = remove(hidden, &ids, &jitter, self.interrupt, &self.bar).await;
+        let bar = Bar::counting("deleted");
+        let removed = remove(hidden, &ids, &jitter, self.interrupt, &bar).await;
+        bar.finish();
         let deleted = removed.deleted;
         self.removed.deleted += deleted;
         self.removed.failed.extend(removed.failed);

@@ -55,13 +55,13 @@ pub(super) async fn show(app: &App, args: &Show, env: &dyn Env) -> Result<(), Ex
         true => found.push(Shown::of(death, message, retention)),
         false => left_out += 1,
     };
-    let looked = look(&target, &sqs, &filter, args.scan.scan, &interrupt, see).await?;
+    let mut looked = look(&target, &sqs, &filter, args.scan.scan, &interrupt, see).await?;
     found.sort_by(|a, b| (a.death.at(), &a.death.id).cmp(&(b.death.at(), &b.death.id)));
     if found.is_empty() {
-        let told = conclude(&target, &looked, &interrupt);
-        return told.and(Err(
-            anyhow!("it is not there, or somebody else has it").into()
-        ));
+        looked.unfound.clear();
+        conclude(&target, &looked, &interrupt)?;
+        let (name, id) = (&target.name, &args.id);
+        return Err(anyhow!("no message that could be seen in {name} has the id {id}").into());
     }
     match (args.raw, args.json) {
         (true, _) => raw(&found)?,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fleet::dead_letter::Death;
@@ -15,6 +16,9 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output;
 
+/// Within which time an expiry is near: when the alert for it pages, too.
+const SOON: Duration = Duration::from_secs(3 * 86_400);
+
 /// What is in a dead-letter queue.
 #[derive(Serialize)]
 struct Stats {
@@ -26,7 +30,10 @@ struct Stats {
     looked_at: u64,
     is_complete: bool,
     oldest_death: Option<Timestamp>,
+    newest_death: Option<Timestamp>,
     next_expiry: Option<Timestamp>,
+    /// How many SQS throws away within three days.
+    expire_soon: u64,
     counts: Vec<Count>,
 }
 
@@ -43,16 +50,22 @@ pub(super) async fn stats(app: &App, args: &Look, env: &dyn Env) -> Result<(), E
     let interrupt = Interrupt::listen()?;
     let sqs = Sqs::connect().await;
     let target = Target::find(app, env, &sqs, &args.queue.name).await?;
-    let filter = args.filter.filter(Timestamp::now());
+    let now = Timestamp::now();
+    let filter = args.filter.filter(now);
     let retention = target.attributes.retention;
     let mut counts: BTreeMap<(&'static str, Option<String>), u64> = BTreeMap::new();
-    let (mut oldest_death, mut next_expiry) = (None, None);
+    let (mut oldest_death, mut newest_death, mut next_expiry) = (None, None, None);
+    let mut expire_soon = 0;
+    let soon = now.checked_add(SOON).unwrap_or(Timestamp::MAX);
     let earlier = |known: &mut Option<Timestamp>, time: Timestamp| {
         *known = Some(known.map_or(time, |known| known.min(time)));
     };
     let see = |death: Death, _| {
         earlier(&mut oldest_death, death.at());
-        earlier(&mut next_expiry, death.expires_at(retention));
+        newest_death = newest_death.max(Some(death.at()));
+        let expiry = death.expires_at(retention);
+        earlier(&mut next_expiry, expiry);
+        expire_soon += u64::from(expiry < soon);
         *counts
             .entry((death.class.as_str(), death.event_type))
             .or_default() += 1;
@@ -67,7 +80,9 @@ pub(super) async fn stats(app: &App, args: &Look, env: &dyn Env) -> Result<(), E
         looked_at: looked.scanned.seen,
         is_complete: looked.scanned.is_complete,
         oldest_death,
+        newest_death,
         next_expiry,
+        expire_soon,
         counts: counts
             .into_iter()
             .map(|((class, event_type), messages)| Count {
@@ -100,7 +115,9 @@ fn text(stats: &Stats) -> String {
         vec!["visible".to_owned(), stats.visible.to_string()],
         vec!["in flight".to_owned(), stats.in_flight.to_string()],
         vec!["oldest death".to_owned(), time(stats.oldest_death)],
+        vec!["newest death".to_owned(), time(stats.newest_death)],
         vec!["next expiry".to_owned(), time(stats.next_expiry)],
+        vec!["expire in 3 days".to_owned(), stats.expire_soon.to_string()],
     ];
     let facts = output::table(&["", ""], facts);
     let counts = match stats.counts.is_empty() {

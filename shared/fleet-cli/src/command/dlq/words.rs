@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use fleet::dead_letter::Death;
-use fleet::message::FailureClass;
+use fleet::message::{BODY_BYTES_MAX, FailureClass};
 use jiff::Timestamp;
+
+/// How many bytes a failure takes at least: a copy that has less room goes without.
+const ROOM_MIN: usize = 500;
 
 /// Says in a sentence why a message is in a dead-letter queue.
 pub(super) fn why(death: &Death) -> String {
@@ -21,10 +24,13 @@ pub(super) fn why(death: &Death) -> String {
             format!("nobody handled events of type {event_type} within the grace: {reason}")
         }
         FailureClass::CrashSuspect => {
-            format!("its handler was started {attempts} times, and no process survived: {reason}")
+            format!("no process survived its attempts ({attempts}): {reason}")
+        }
+        FailureClass::ReceivesExhausted if death.size_bytes > BODY_BYTES_MAX - ROOM_MIN => {
+            "it is so large that it has no room to say why; `why` may know".to_owned()
         }
         FailureClass::ReceivesExhausted => format!(
-            "SQS moved it by the redrive policy of {}, after so many receives: nobody said why",
+            "SQS moved it by the redrive policy of {}, after too many receives: nobody said why",
             death.queue
         ),
     }
