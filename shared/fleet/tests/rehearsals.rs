@@ -260,6 +260,7 @@ fn dead(event_type: &str, data: &str, reason: &str) -> (Message, Death) {
         receives: 5,
         first_sent_at: Timestamp::UNIX_EPOCH,
         failed_at: Timestamp::UNIX_EPOCH,
+        version: None,
         replay_no: 0,
         edited: None,
         history: Vec::new(),

@@ -12,6 +12,9 @@ mod letter;
 /// Out of it again.
 mod restore;
 
+/// Changed by hand on the way.
+mod amend;
+
 /// Which ones are meant.
 mod filter;
 
@@ -21,6 +24,7 @@ mod scan;
 /// Back to where they came from, or elsewhere.
 pub mod replay;
 
+pub use amend::{Amendment, amend, successor_id};
 pub use copy::{DeadLetterCopy, copy};
 pub use filter::{Filter, Matcher};
 pub use fingerprint::{Fingerprint, NoFingerprint, normalise};

@@ -59,7 +59,7 @@ pub fn restore(
 /// Makes the failure that goes along: that of the copy, or what is known of one that SQS moved.
 ///
 /// Without it, bare JSON that names no id would be another event each time that it is sent.
-fn replayed(copy: &Message, death: &Death) -> Failure {
+pub(super) fn replayed(copy: &Message, death: &Death) -> Failure {
     let replay_no = death.replay_no.saturating_add(1);
     if let Some(failure) = copy.failure.as_deref() {
         return Failure {

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::error::{self, DecodeError};
 use super::event::Event;
@@ -101,6 +102,20 @@ impl<'a> RawEnvelope<'a> {
     /// Returns the data as JSON text.
     pub fn data(&self) -> &str {
         &self.data
+    }
+
+    /// Tells which bytes of the body are the data.
+    ///
+    /// None are when the event has no data, or when they stand there as a string inside another
+    /// envelope, as those of SNS do.
+    pub fn data_place(&self) -> Option<Range<usize>> {
+        let Cow::Borrowed(data) = self.data else {
+            return None;
+        };
+        let body = &self.message.body;
+        let start = (data.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+        let place = start..start + data.len();
+        (body.get(place.clone()) == Some(data)).then_some(place)
     }
 }
 
@@ -269,6 +284,36 @@ mod tests {
         ];
         for (body, attributes, expected) in table {
             assert_eq!(&describe(body, attributes), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn data_is_found_where_it_can_be_changed_in_place() {
+        let sns = r#"{"Type":"Notification","MessageId":"n","TopicArn":"arn:t","Message":"7"}"#;
+        for (body, data) in [
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data": {"a":1} }"#,
+                Some(r#"{"a":1}"#),
+            ),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":null}"#,
+                Some("null"),
+            ),
+            (
+                r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#,
+                None,
+            ),
+            (
+                r#"{"version":"0","id":"e","detail-type":"D","source":"shop","detail":[1]}"#,
+                Some("[1]"),
+            ),
+            (r#" {"a":1}"#, Some(r#" {"a":1}"#)),
+            (sns, None),
+        ] {
+            let message = message(body, &[("type", "t")]);
+            let envelope = RawEnvelope::open(&message, "parcels").unwrap();
+            let place = envelope.data_place();
+            assert_eq!(place.map(|place| &body[place]), data, "{body}");
         }
     }
 

@@ -178,7 +178,8 @@ fn notification<'a>(probe: &Probe<'a>) -> Result<Opened<'a>, DecodeError> {
     Ok(Opened::Bare {
         event_type: inner_type.or(event_type).map(Cow::Owned),
         key: Some(key),
-        data: data.map_or(message, Cow::Owned),
+        // Never borrowed: it stands in the body as a string, not as JSON.
+        data: Cow::Owned(data.unwrap_or_else(|| message.into_owned())),
     })
 }
 

@@ -117,6 +117,7 @@ impl Bench {
             aside: self.lease,
             destination: &self.queue,
             to: Destination::Fleet,
+            edited: None,
             matcher: Filter::default().matcher().unwrap(),
             cut: Timestamp::now(),
             oldest: None,

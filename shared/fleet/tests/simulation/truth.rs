@@ -398,8 +398,6 @@ impl Truth {
             FailureClass::CrashSuspect => is_used_up && truth.crashes > 0,
             FailureClass::Permanent => truth.rejections > 0,
             FailureClass::Undecodable => kind == Kind::Undecodable,
-            // Only of what SQS moved; no worker says so.
-            FailureClass::ReceivesExhausted => false,
             FailureClass::UnknownType => {
                 let waited = truth.first_received.map(|first| first.elapsed());
                 kind == Kind::UnknownType

@@ -40,6 +40,7 @@ fn dead_letter(id: &str, second: i64) -> DeadLetter {
             receives: 1,
             first_sent_at: at(0),
             failed_at: at(second),
+            version: None,
             replay_no: 0,
             edited: None,
             history: Vec::new(),

@@ -7,6 +7,7 @@ use super::trouble::ReplayTrouble;
 use crate::dead_letter::filter::Matcher;
 use crate::dead_letter::letter::Origin;
 use crate::dead_letter::restore::Destination;
+use crate::message::Outgoing;
 use crate::queue::Queue;
 use crate::service::config::RateLimit;
 use crate::service::retry::Jitter;
@@ -31,6 +32,9 @@ pub struct Order<'a> {
     pub destination: &'a dyn Queue,
     /// Whose queue that is.
     pub to: Destination,
+    /// What is sent in place of each, when somebody has edited it; all that are meant are copies
+    /// of one event then.
+    pub edited: Option<&'a Outgoing>,
     /// Which are meant.
     pub matcher: Matcher,
     /// Only what was dead before this is meant.

@@ -41,9 +41,12 @@ impl Parcel {
     }
 
     /// Packs a message that somebody has made out of a dead letter, to be sent in its place.
+    ///
+    /// For a copy of the letter it was sent already, and whoever asks for both knows that.
     pub fn edited(letter: &Message, death: &Death, message: Outgoing) -> Self {
         Self {
             entry: PlannedEntry {
+                content: Some(content(letter, death)),
                 is_edited: true,
                 ..entry(letter, death)
             },

@@ -84,7 +84,10 @@ impl Sorter<'_> {
                 sorted.copies.push(message.receipt.clone());
                 continue;
             }
-            let parcel = Parcel::restored(message, &death, self.order.to);
+            let parcel = match self.order.edited {
+                Some(edited) => Parcel::edited(message, &death, edited.clone()),
+                None => Parcel::restored(message, &death, self.order.to),
+            };
             let content = parcel.entry.content.as_deref();
             let claim = content.map(|content| self.under_way.claim(content));
             if matches!(claim, Some(None)) {

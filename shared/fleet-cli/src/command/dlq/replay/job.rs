@@ -215,6 +215,7 @@ impl Job {
             aside: lease_for(scene.target.depth()),
             destination: &scene.place.queue,
             to: scene.place.kind(),
+            edited: None,
             matcher: match self.filter.matcher() {
                 Ok(matcher) => matcher,
                 Err(_) => unreachable!("the plan was made with the same filter"),
