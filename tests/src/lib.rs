@@ -35,3 +35,5 @@ pub mod books;
 pub mod site;
 
 pub mod workshop;
+
+pub mod graves;

@@ -31,6 +31,14 @@ pub(crate) fn for_journal(database: &DatabaseConfig) -> Result<PostgresStore, Ex
     connect(database, quick(), JOURNAL_CONNECTIONS)
 }
 
+/// Makes a pool of so many connections for handlers that run beside live work.
+pub(crate) fn for_rehearsals(
+    database: &DatabaseConfig,
+    connections: usize,
+) -> Result<PostgresStore, Exit> {
+    connect(database, PostgresOptions::default(), connections)
+}
+
 /// Refuses a database that lacks tables of the runtime, and names the remedy.
 pub(crate) async fn check_runtime(store: &PostgresStore, app: &App) -> Result<(), Exit> {
     let lacking = store

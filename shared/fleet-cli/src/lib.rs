@@ -11,11 +11,9 @@ mod output;
 
 mod shell;
 
-#[allow(
-    dead_code,
-    reason = "the commands that show and edit bodies are being written"
-)]
 mod json_text;
+
+mod json_path;
 
 mod progress;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::edit::Edit;
 pub(crate) use super::filter::FilterArgs;
 
 /// How many messages a look goes through when nobody says how many.
@@ -52,6 +53,18 @@ pub(crate) enum DlqCommand {
         after_help = "Examples:\n  {program} dlq show billing 536365\n  {program} dlq show billing 536365 --raw > body.json"
     )]
     Show(Show),
+    /// Change one dead letter by hand, and send it to its consumer in place of what it was
+    ///
+    /// Its data is opened in $VISUAL or $EDITOR; with --set only the bytes of that value change, and
+    /// --body takes everything from a file. The id and the source of the event are locked, and what
+    /// is sent has to fit the type that the consumer has registered. --as-new makes a new event,
+    /// whose `causationid` is the id of the old one. Needs the database, where it stands in the
+    /// journal like a replay of one; killed anywhere, it can be run again. Exit code 3 when an
+    /// earlier one had sent the message already.
+    #[command(
+        after_help = "Examples:\n  {program} dlq edit billing 536365\n  {program} dlq edit billing 536365 --set lines[0].quantity=3 --dry-run\n  {program} dlq edit billing 536365 --set /customer_id=17850 --yes\n  {program} dlq edit billing 536365 --body body.json"
+    )]
+    Edit(Edit),
     /// Send dead letters back to where they came from, or elsewhere
     ///
     /// Shows a plan and asks. Each message is written down, sent, and deleted, in this order, so
@@ -59,7 +72,7 @@ pub(crate) enum DlqCommand {
     /// what is dead before the plan goes. It stops when a message dies again of what it had died
     /// of before, and exits with 3 when some are replayed and some are not.
     #[command(
-        after_help = "Examples:\n  {program} dlq replay billing\n  {program} dlq replay billing --fingerprint f50704ceeb98 --canary 10 --rate 50/s\n  {program} dlq replay billing --resume 7"
+        after_help = "Examples:\n  {program} dlq replay billing --rehearse\n  {program} dlq replay billing\n  {program} dlq replay billing --fingerprint f50704ceeb98 --canary 10 --rate 50/s\n  {program} dlq replay billing --resume 7"
     )]
     Replay(Box<super::replay::Replay>),
     /// List what was replayed: by whom, when, how far, and why it was stopped

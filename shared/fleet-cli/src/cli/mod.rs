@@ -11,6 +11,8 @@ mod completions;
 
 mod man;
 
+pub(crate) mod edit;
+
 mod queues;
 
 mod top;

@@ -71,6 +71,16 @@ pub(crate) struct Replay {
     /// Let SQS move everything by itself, without a journal: faster, and blind
     #[arg(long, conflicts_with_all = CHOICE[..10].iter().chain(&["canary", "tolerate", "force", "resume", "dry_run"]))]
     pub(crate) native: bool,
+    /// Run this build's handlers on copies, in transactions that are rolled back, and say what
+    /// would get done
+    ///
+    /// Each event is handled alone, as the database is now, and at most 1000 of them without
+    /// --max. The claim and what a commit checks are part of it; nothing stays, but sequences move
+    /// on. Handlers with effects outside Postgres are refused by name. Exit code 0 when all would
+    /// get done or are done, 3 when some would not, 1 when none would.
+    #[arg(long, conflicts_with_all = ["to", "rate", "canary", "tolerate", "dry_run", "yes", "force",
+        "resume", "native", "lease"])]
+    pub(crate) rehearse: bool,
     /// How long a message is hidden while it is replayed; shorter in tests
     #[arg(long, value_name = "TIME", value_parser = lease, hide = true)]
     pub(crate) lease: Option<Duration>,
@@ -103,7 +113,8 @@ fn rate(text: &str) -> Result<RateLimit, String> {
     }
 }
 
-fn lease(text: &str) -> Result<Duration, String> {
+/// Reads how long a message is hidden that is on its way.
+pub(super) fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     match (LEASE_MIN..=LEASE_MAX).contains(&lease) {
         true => Ok(lease),

@@ -40,6 +40,10 @@ mod replays;
 
 mod native;
 
+mod rehearse;
+
+mod edit;
+
 use fleet::service::config::Env;
 
 use crate::app::App;
@@ -55,9 +59,20 @@ pub(crate) fn dlq(app: &App, args: Dlq, env: &dyn Env) -> Result<(), Exit> {
             DlqCommand::Ls(args) => ls::ls(app, &args, env).await,
             DlqCommand::Group(args) => group::group(app, &args, env).await,
             DlqCommand::Show(args) => show::show(app, &args, env).await,
+            DlqCommand::Replay(args) if args.rehearse => {
+                let rehearsing = rehearse::Rehearsing {
+                    queue: &args.queue.name,
+                    filter: &args.filter,
+                    scan: args.scan.scan,
+                    max: args.max,
+                    json: args.json,
+                };
+                rehearse::rehearse(app, rehearsing, env).await
+            }
             DlqCommand::Replay(args) if args.native => native::replay(app, &args, env).await,
             DlqCommand::Replay(args) => replay::replay(app, &args, env).await,
             DlqCommand::Replays(args) => replays::replays(app, &args, env).await,
+            DlqCommand::Edit(args) => edit::edit(app, &args, env).await,
             DlqCommand::Export(args) => export::export(app, &args, env).await,
             DlqCommand::Import(args) => import::import(app, &args, env).await,
             DlqCommand::Purge(args) => purge::purge(app, &args, env).await,
