@@ -17,6 +17,9 @@ mod outbox;
 /// What the journal of replays holds.
 mod replays;
 
+/// What is on record of an event.
+mod story;
+
 /// The fake.
 mod memory;
 
@@ -40,14 +43,15 @@ pub use postgres::{
     Checkup, ConsumerStanding, DeadCount, DeadOnRecord, Extent, Inquiry, MigrateError,
     MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing, PlannedMigration,
     PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process, Prunable,
-    RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql, check_up,
-    is_pooled, migrate, plan,
+    RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql, Unparking,
+    Unsent, UnsentFilter, UnsentState, check_up, is_pooled, migrate, plan,
 };
 pub use replays::{
     EntryState, Journaled, NewReplay, PlannedEntry, Replay, ReplayCounts, ReplayFailure,
     ReplayKind, ReplayState,
 };
 pub use rows::{Attempt, AttemptOutcome, DeadLetter, History};
+pub use story::{Death, Dispatch, Effect, Found, Replayed, Story, Try};
 pub use trial::Publication;
 pub(crate) use trial::Trial;
 

@@ -24,6 +24,12 @@ mod relay;
 /// What operators have paused.
 mod pauses;
 
+/// Rows that wait for a relay or an operator.
+mod parked;
+
+/// Everything that is on record of an event.
+mod story;
+
 /// What one process at a time may do.
 mod leases;
 

@@ -112,6 +112,11 @@ impl Migrations {
                 name: "replays",
                 sql: include_str!("../migrations/0004_replays.sql"),
             },
+            Migration {
+                number: 5,
+                name: "parked",
+                sql: include_str!("../migrations/0005_parked.sql"),
+            },
         ],
     };
 }

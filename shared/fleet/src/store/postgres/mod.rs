@@ -42,6 +42,15 @@ mod journal;
 /// What became of what they sent.
 mod outcomes;
 
+/// Whether the database is any good.
+mod life;
+
+/// Rows that wait for a relay or an operator.
+mod parked;
+
+/// Everything that is known of an event.
+mod story;
+
 /// Numbered SQL.
 mod migrations;
 
@@ -90,7 +99,7 @@ use tokio_postgres::Config;
 use tokio_util::task::TaskTracker;
 
 use super::Transaction;
-use super::{Attempt, Claim, DeadLetter, History, KeyState, Store, StoreError, StoreErrorClass};
+use super::{Attempt, Claim, DeadLetter, History, KeyState, Store, StoreError};
 use crate::message::EventKey;
 use notify::Notifier;
 use options::check_schema_name;
@@ -101,6 +110,7 @@ pub use checkup::{Checkup, DeadOnRecord, Inquiry, Roster, Server, check_up};
 pub use migrate::{MigrateOptions, migrate, plan};
 pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
 pub use options::PostgresOptions;
+pub use parked::{Unparking, Unsent, UnsentFilter, UnsentState};
 pub use pauses::{Pause, Pausing};
 pub use pool_status::PoolStatus;
 pub use pooler::is_pooled;
@@ -209,23 +219,6 @@ impl PostgresStore {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.pool.close();
-    }
-
-    async fn read_sign_of_life(&self) -> Result<(), StoreError> {
-        let session = Session::open(&self.shared).await?;
-        let client = session.client();
-        let work = async {
-            let sql =
-                "select pg_is_in_recovery() or current_setting('transaction_read_only')::bool";
-            client
-                .query_one(&client.prepare_cached(sql).await?, &[])
-                .await
-        };
-        if session.run_bounded(work).await?.get(0) {
-            let why = "the server is read-only: a standby, or after a failover";
-            return Err(StoreError::new(StoreErrorClass::Unavailable, why));
-        }
-        Ok(())
     }
 }
 

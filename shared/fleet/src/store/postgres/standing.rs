@@ -19,6 +19,7 @@ const SEND_AGAIN: &str = r"
     )
     update {schema}.outbox o set sent_at = null
     where o.sent_at is not null
+        and o.discarded_at is null
         and not exists (
             select from {schema}.inbox i
             where i.consumer = o.destination and i.source = o.source and i.id = o.event_id)
