@@ -103,7 +103,7 @@ async fn every_command_at_every_depth_says_what_it_does_and_shows_it() {
 
 #[tokio::test]
 async fn a_group_of_commands_alone_shows_its_help_and_is_a_wrong_command_line() {
-    for arguments in [&[][..], &["dlq"]] {
+    for arguments in [&[][..], &["dlq"], &["outbox"]] {
         let ended = Process::start(fleet(arguments)).ended().await.with_code(2);
         assert_eq!(ended.stdout, "", "{arguments:?}");
         assert!(ended.stderr.contains("Commands:"), "{}", ended.stderr);

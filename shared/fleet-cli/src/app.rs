@@ -119,6 +119,8 @@ impl App {
             Command::Dlq(args) => command::dlq::dlq(&self, args, env),
             Command::Top(args) => command::top::top(self, &args, env),
             Command::Doctor(args) => command::doctor::doctor(&self, &args, env),
+            Command::Why(args) => command::why::why(&self, &args, env),
+            Command::Outbox(args) => command::outbox::outbox(&self, &args, env),
             Command::Pause(args) => command::pause::pause(&self, &args, env),
             Command::Resume(args) => command::resume::resume(&self, &args, env),
             Command::Migrate(args) => command::migrate::migrate(&self, &args, env),

@@ -127,6 +127,14 @@ pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
         .collect()
 }
 
+/// Writes a count with its noun.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
 /// Escapes each line of a text and keeps the line breaks.
 pub(crate) fn escape_lines(text: &str) -> String {
     text.lines()

@@ -15,7 +15,13 @@ pub(crate) mod edit;
 
 mod queues;
 
+mod pause;
+
 mod top;
+
+pub(crate) mod why;
+
+pub(crate) mod outbox;
 
 #[cfg(test)]
 mod examples;
@@ -27,17 +33,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use completions::Completions;
 pub(crate) use man::Man;
+pub(crate) use pause::{Pause, Resume};
 pub(crate) use queues::Queues;
 pub(crate) use top::Top;
-
-/// The most characters of a reason: it stands in every process's log. The story belongs elsewhere.
-const REASON_MAX: usize = 500;
-
-/// The shortest pause: anything less is over before it is heeded.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-
-/// The longest pause with an end: nobody means more.
-const PAUSE_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Runs and operates a fleet of SQS workers. Configuration comes from the environment alone.
 #[derive(Debug, Parser)]
@@ -115,6 +113,25 @@ pub(crate) enum Command {
         after_help = "Examples:\n  {program} doctor\n  {program} doctor billing --verbose\n  {program} doctor --json --accept encryption-off"
     )]
     Doctor(doctor::Doctor),
+    /// Tell what became of an event: one timeline, from Postgres alone
+    ///
+    /// For each consumer first how it stands: done exactly once, dead and why, parked, waiting.
+    /// Then what is on record, in order: enqueued, sent, receives that did not end well, effects
+    /// that are committed, dead letters, replays. A delivery that came once more after the effect
+    /// was committed leaves no row. The data of the event is neither read nor shown. Exit code 1
+    /// when nothing is on record.
+    #[command(
+        after_help = "Examples:\n  {program} why 536365\n  {program} why 536365 --source /fleet/orders --json\n  {program} why 1f0a3c5e-8d2b-4b6e-9c7f-2a1b3c4d5e6f"
+    )]
+    Why(why::Why),
+    /// Show what waits in the outbox, and decide on what SQS could not take
+    ///
+    /// A row is parked when SQS can never take it as it is, such as one that is too large. It
+    /// halts its ordering key until an operator retries or discards it.
+    #[command(
+        after_help = "Examples:\n  {program} outbox stats\n  {program} outbox ls billing --parked\n  {program} outbox retry --destination billing"
+    )]
+    Outbox(outbox::Outbox),
     /// Stop a consumer's receiving in every process
     ///
     /// Processes that run heed it within 5 s, and those that start later too. Messages that are
@@ -176,24 +193,6 @@ pub(crate) struct Reading {
     /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Pause {
-    /// The consumer to pause
-    pub(crate) consumer: String,
-    /// Why, for those who wonder
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub(crate) reason: String,
-    /// Resume by itself after this time (such as 90s, 1h); without it, when somebody says so
-    #[arg(long = "for", value_name = "TIME", value_parser = pause_length)]
-    pub(crate) length: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resume {
-    /// The consumer to resume
-    pub(crate) consumer: String,
 }
 
 #[derive(Debug, Args)]
@@ -271,27 +270,6 @@ pub(crate) fn age(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|error| error.to_string())
 }
 
-/// Reads a reason: a line that says something.
-fn reason(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("say why".to_owned()),
-        text if text.chars().count() > REASON_MAX => {
-            Err(format!("say it in at most {REASON_MAX} characters"))
-        }
-        text => Ok(text.to_owned()),
-    }
-}
-
-fn pause_length(text: &str) -> Result<Duration, String> {
-    let length = duration(text)?;
-    match (PAUSE_MIN..=PAUSE_MAX).contains(&length) {
-        true => Ok(length),
-        false => {
-            Err("a pause lasts from a second to a year; without --for it has no end".to_owned())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -312,15 +290,5 @@ mod tests {
         assert_eq!(age("2d12h"), Ok(Duration::from_secs(216_000)));
         assert_eq!(age("1w"), Ok(Duration::from_secs(604_800)));
         assert!(age("1 month").is_err() && age("-1d").is_err() && age("7").is_err());
-    }
-
-    #[test]
-    fn a_pause_has_a_reason_and_a_length_that_somebody_can_mean() {
-        assert_eq!(reason(" why "), Ok("why".to_owned()));
-        assert!(reason("  ").is_err());
-        assert!(reason(&"x".repeat(501)).is_err());
-        assert_eq!(pause_length("1h"), Ok(Duration::from_secs(3_600)));
-        assert!(pause_length("0s").is_err());
-        assert!(pause_length("9000h").is_err());
     }
 }

@@ -16,6 +16,10 @@ pub(crate) mod dlq;
 
 pub(crate) mod doctor;
 
+pub(crate) mod why;
+
+pub(crate) mod outbox;
+
 pub(crate) mod pause;
 
 pub(crate) mod resume;
