@@ -146,7 +146,7 @@ async fn a_fifo_queue_is_warned_of_and_its_groups_are_free_again() {
     assert!(
         ended
             .stderr
-            .contains("a FIFO queue held the rest of each group back"),
+            .contains("a FIFO queue holds the rest of a group back"),
         "{}",
         ended.stderr
     );

@@ -94,6 +94,11 @@ pub(super) async fn hide(
         unfound: filter.ids.iter().map(String::as_str).collect(),
         see,
     };
+    if target.is_fifo() {
+        output::note(
+            "a FIFO queue holds the rest of a group back while one of its messages is looked at",
+        );
+    }
     let lease = lease_for(target.depth().min(limit));
     let queue = target.hiding_for(sqs, lease).verbatim();
     let until = Instant::now() + lease.saturating_sub(LEASE_MARGIN);
@@ -171,11 +176,6 @@ pub(super) fn conclude(
             "{hidden} of them could not be made visible again and come back within {} s",
             lease_for(about).as_secs()
         ));
-    }
-    if target.is_fifo() && seen > 0 {
-        output::note(
-            "a FIFO queue held the rest of each group back while its messages were looked at",
-        );
     }
     if interrupt.is_requested() {
         return Err(Exit::Interrupted(anyhow::anyhow!("interrupted")));

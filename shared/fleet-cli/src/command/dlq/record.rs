@@ -186,3 +186,85 @@ impl RecordedValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fleet::dead_letter::Origin;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn attribute() -> impl Strategy<Value = AttributeValue> {
+        prop_oneof![
+            any::<String>().prop_map(AttributeValue::string),
+            proptest::collection::vec(any::<u8>(), 0..40)
+                .prop_map(|bytes| AttributeValue::binary("Binary.png", bytes)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_down_is_read_back_byte_by_byte(
+            body in "(?s).{1,60}",
+            attributes in proptest::collection::btree_map(any::<String>(), attribute(), 0..=10),
+            group_id in proptest::option::of(any::<String>()),
+            trace_header in proptest::option::of(any::<String>()),
+        ) {
+            let message = Message {
+                id: MessageId("m-1".to_owned()),
+                receipt: Receipt("r".to_owned()),
+                body,
+                attributes: attributes.into_iter().collect(),
+                receive_count: 3,
+                sent_at: Timestamp::UNIX_EPOCH,
+                group_id,
+                trace_header,
+                failure: None,
+            };
+            let origin = Origin { consumer: None, queue: "billing".to_owned() };
+            let death = Death::of(&message, &origin);
+            let line = Record::of("billing-dlq", &death, message.clone()).line();
+            prop_assert_eq!(line.lines().count(), 1);
+            let read = Record::read(&line).expect("a line that was written");
+            prop_assert_eq!(&read.event, &death.key);
+            let sent = read.outgoing(None).expect("its attributes are well");
+            prop_assert_eq!(sent.body, message.body);
+            prop_assert_eq!(sent.attributes, message.attributes);
+            prop_assert_eq!(sent.group_id, message.group_id);
+            prop_assert_eq!(sent.trace_header, message.trace_header);
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_full_message_stays_within_the_limit() {
+        let full = Record {
+            fleet_export: FORMAT,
+            queue: "q".repeat(80),
+            event: EventKey::new("s".repeat(1_024), "i".repeat(1_024)),
+            event_type: None,
+            message_id: "m".to_owned(),
+            sent_at: Timestamp::UNIX_EPOCH,
+            receive_count: u32::MAX,
+            group_id: None,
+            trace_header: None,
+            attributes: Recorded(BTreeMap::new()),
+            body: "\u{7f}".repeat(BODY_BYTES_MAX),
+        };
+        assert!(full.line().len() < LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_line_that_is_none_says_why() {
+        for (line, why) in [
+            ("x", "is no line of an export (column 1)"),
+            ("{}", "is no line of an export (column 2)"),
+            (
+                "{\"fleet_export\":9}",
+                "has the format 9; this program reads 1",
+            ),
+        ] {
+            let said = Record::read(line).expect_err("it is none").to_string();
+            assert_eq!(said, why);
+        }
+    }
+}
