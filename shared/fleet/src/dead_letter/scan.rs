@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -84,15 +83,19 @@ pub struct Held {
     /// How the look ended; nothing is hidden for good yet.
     pub scanned: Scanned,
     /// Everything that it has received.
-    receipts: HashMap<MessageId, Receipt>,
+    receipts: HashMap<MessageId, Vec<Receipt>>,
 }
 
 impl Held {
-    /// Takes messages out of what will be given back, and returns their newest receipts.
-    pub fn take(&mut self, ids: &[MessageId]) -> Vec<Receipt> {
-        ids.iter()
-            .filter_map(|id| self.receipts.remove(id))
-            .collect()
+    /// Takes messages out of what will be given back, and returns all their receipts: who deletes
+    /// a message has to try each, since SQS says yes to an old one, too.
+    pub fn take(&mut self, ids: &[MessageId]) -> Vec<(MessageId, Receipt)> {
+        let mut taken = Vec::with_capacity(ids.len());
+        for id in ids {
+            let receipts = self.receipts.remove(id).unwrap_or_default();
+            taken.extend(receipts.into_iter().map(|receipt| (id.clone(), receipt)));
+        }
+        taken
     }
 
     /// Makes the rest visible again, and returns how many could not be.
@@ -101,7 +104,8 @@ impl Held {
     ///
     /// What it has not come to stays hidden until its time is over.
     pub async fn give_back(self, queue: &dyn Queue, jitter: &Jitter) -> u64 {
-        release(queue, self.receipts.into_values().collect(), jitter).await
+        let receipts = self.receipts.into_values().flatten().collect();
+        release(queue, receipts, jitter).await
     }
 }
 
@@ -150,7 +154,7 @@ async fn receive(
     limit: u64,
     jitter: &Jitter,
     stop: &CancellationToken,
-    held: &mut HashMap<MessageId, Receipt>,
+    held: &mut HashMap<MessageId, Vec<Receipt>>,
     see: &mut (impl FnMut(Message) + Send),
 ) -> Result<bool, QueueError> {
     let mut lanes = FuturesUnordered::new();
@@ -176,17 +180,11 @@ async fn receive(
         match answer {
             Ok(messages) => {
                 for message in messages {
-                    let is_new = match held.entry(message.id.clone()) {
-                        Entry::Vacant(place) => {
-                            place.insert(message.receipt.clone());
-                            true
-                        }
-                        Entry::Occupied(mut place) => {
-                            // Only the newest receipt gives it back.
-                            place.insert(message.receipt.clone());
-                            false
-                        }
-                    };
+                    // Only the newest receipt gives it back, and nobody knows which that is:
+                    // answers overtake each other.
+                    let receipts = held.entry(message.id.clone()).or_default();
+                    let is_new = receipts.is_empty();
+                    receipts.push(message.receipt.clone());
                     if is_new {
                         has_new = true;
                         see(message);

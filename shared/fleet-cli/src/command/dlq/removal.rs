@@ -47,21 +47,16 @@ pub(super) async fn remove(
         if interrupt.is_requested() || removed.is_late {
             break;
         }
-        let batches = ids.chunks(BATCH_ENTRIES_MAX).map(|ids| {
-            let receipts = hidden.held.take(ids);
-            (ids, receipts)
-        });
-        let batches: Vec<_> = batches.collect();
-        let calls = batches.iter().map(|(ids, receipts)| {
-            let entries = ids.iter().cloned().zip(receipts.iter().cloned()).collect();
-            delete(&hidden.queue, entries, jitter)
-        });
-        for (failed, (ids, _)) in join_all(calls).await.into_iter().zip(&batches) {
-            let deleted = (ids.len() - failed.len()) as u64;
-            removed.deleted += deleted;
-            bar.advance(deleted);
-            removed.failed.extend(failed);
-        }
+        let entries = hidden.held.take(ids);
+        let batches = entries.chunks(BATCH_ENTRIES_MAX);
+        let calls = batches.map(|batch| delete(&hidden.queue, batch.to_vec(), jitter));
+        let mut failed: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+        failed.sort();
+        failed.dedup_by(|a, b| a.0 == b.0);
+        let deleted = (ids.len() - failed.len()) as u64;
+        removed.deleted += deleted;
+        bar.advance(deleted);
+        removed.failed.extend(failed);
     }
     hidden.held.give_back(&hidden.queue, jitter).await;
     removed
