@@ -43,7 +43,6 @@ fn dead_letter(id: &str, second: i64) -> DeadLetter {
             version: None,
             replay_no: 0,
             edited: None,
-            version: None,
             history: Vec::new(),
             displaced: Vec::new(),
         },
