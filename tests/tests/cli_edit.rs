@@ -12,7 +12,7 @@ use fleet_tests::patience::until;
 use fleet_tests::process::{Ended, Process};
 use fleet_tests::site::Site;
 use fleet_tests::terminal::{Key, Terminal};
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use sqs_local::{MessageAttributeValue, MessageAttributes, ReceiveMessage, ReceivedMessage};
 use tempfile::TempDir;
@@ -478,8 +478,12 @@ async fn an_edit_that_is_killed_anywhere_is_run_again_and_nothing_is_lost_or_dou
         ("marked", false, 3),
         ("deleted", true, 1),
     ];
-    let told = stories.map(|(place, renews, code)| kill_and_repeat(place, renews, code));
-    join_all(told).await;
+    // Most of it is waiting for leases; more at once, and logins to the database take too long.
+    stream::iter(stories)
+        .for_each_concurrent(2, |(place, renews, code)| {
+            kill_and_repeat(place, renews, code)
+        })
+        .await;
 }
 
 /// Kills an edit at a place, and runs it again, which ends with this code.

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -121,8 +122,11 @@ impl Way<'_> {
             rate: None,
             jitter: Jitter::from_entropy(),
         };
+        let is_told = AtomicBool::new(false);
         let see = |step: Step| {
-            if let Step::Waiting(time) = step {
+            if let Step::Waiting(time) = step
+                && !is_told.swap(true, Ordering::Relaxed)
+            {
                 output::note(&format!(
                     "waits up to {} s for messages that a replay still hides",
                     time.as_secs() + 1
@@ -144,6 +148,9 @@ fn conclude(report: Report) -> Result<(), Exit> {
     } = report;
     let trouble = match end {
         End::Complete | End::Limit => None,
+        End::Stopped if sent == 0 => {
+            return Err(Exit::Interrupted(anyhow!("interrupted; nothing was sent")));
+        }
         End::Stopped => Some(anyhow!("interrupted")),
         End::Trouble(trouble) => Some(anyhow!(trouble)),
     };
