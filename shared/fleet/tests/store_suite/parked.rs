@@ -39,7 +39,10 @@ async fn park(store: &PostgresStore) -> Vec<i64> {
 async fn claimable(store: &PostgresStore) -> Vec<String> {
     let claim = store.claim_rows("one", 10).await.unwrap();
     let id = |row: &fleet::store::OutboxRow| row.event.key.id.clone();
-    claim.rows().iter().map(id).collect()
+    let ids = claim.rows().iter().map(id).collect();
+    // A claim that is dropped frees its rows a moment later.
+    claim.settle(OutboxSettlement::default()).await.unwrap();
+    ids
 }
 
 async fn send_all(store: &PostgresStore) {
