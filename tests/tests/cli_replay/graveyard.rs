@@ -1,5 +1,6 @@
 use fleet::message::{EventKey, FAILURE_ATTRIBUTE, Failure, FailureClass, MessageId};
 use fleet_tests::books::{order, placed};
+use fleet_tests::mailbox::Counts;
 use fleet_tests::process::{Process, Signal};
 use fleet_tests::site::Site;
 use jiff::Timestamp;
@@ -72,4 +73,15 @@ pub(crate) fn marked(failure: &Failure) -> MessageAttributes {
 pub(crate) async fn end(process: Process) {
     process.signal(Signal::Terminate);
     process.ended().await.with_code(0);
+}
+
+/// Checks that so many orders are billed once each, that nothing failed anew, and that the
+/// dead-letter queue is empty.
+pub(crate) async fn assert_done_once(site: &Site, orders: u64) {
+    site.books.until_count(INVOICES, orders).await;
+    site.queue.until_holds(0).await;
+    assert_eq!(site.dead_letters.counts().await, Counts::NONE);
+    assert_eq!(site.books.count("fleet.inbox").await, orders);
+    assert_eq!(site.books.count("fleet.attempts where charged").await, 0);
+    assert_eq!(site.books.count("fleet.dead_letters").await, 0);
 }

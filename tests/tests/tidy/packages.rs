@@ -25,6 +25,9 @@ const OPTIONAL: &[&str] = &["sqs-fleet", "sqs-fleet-cli"];
 /// What a container must not carry.
 const NOT_IN_PRODUCT: &[&str] = &["sqs-local", "tempfile", "fail", "insta", "proptest"];
 
+/// What it must not be built with: fakes, and places where a test stops it.
+const FEATURES_NOT_IN_PRODUCT: &[&str] = &["failpoints", "testing"];
+
 /// Finds dependencies between our packages that run the other way.
 pub(crate) fn one_way() -> Vec<Finding> {
     let metadata = cargo(&[
@@ -91,7 +94,7 @@ pub(crate) fn product_tree() -> Vec<Finding> {
         "fleet-workers",
         "--no-default-features",
         "--edges",
-        "normal",
+        "normal,features",
         "--prefix",
         "none",
     ]);
@@ -109,16 +112,19 @@ fn not_for_product(tree: &str) -> Vec<Finding> {
         .collect();
     names.sort_unstable();
     names.dedup();
-    names
-        .into_iter()
-        .filter(|name| NOT_IN_PRODUCT.contains(name))
-        .map(|name| Finding {
-            path: "workers/Cargo.toml".to_owned(),
-            line: 1,
-            what: format!("without default features there is still `{name}`"),
-            instead: "put it behind the feature `dev` or `testing`; `cargo tree --invert` shows who brings it",
-        })
-        .collect()
+    names.retain(|name| NOT_IN_PRODUCT.contains(name));
+    let features = FEATURES_NOT_IN_PRODUCT.iter().filter(|feature| {
+        let line = format!("sqs-fleet feature \"{feature}\"");
+        tree.lines().any(|found| found.starts_with(&line))
+    });
+    names.extend(features);
+    let finding = |name| Finding {
+        path: "workers/Cargo.toml".to_owned(),
+        line: 1,
+        what: format!("without default features there is still `{name}`"),
+        instead: "put it behind the feature `dev` or `testing`; `cargo tree --invert` shows who brings it",
+    };
+    names.into_iter().map(finding).collect()
 }
 
 /// Finds members that go without the lints of the workspace.
@@ -204,6 +210,10 @@ mod tests {
         assert!(not_for_product("fleet-workers v0.1.0\nserde v1.0.0\n").is_empty());
         let found =
             not_for_product("fleet-workers v0.1.0\nsqs-local v0.1.0\nsqs-local v0.1.0 (*)\n");
+        assert_eq!(found.len(), 1);
+        let found = not_for_product(
+            "fleet-workers v0.1.0\nsqs-fleet feature \"default\"\nsqs-fleet feature \"failpoints\"\n",
+        );
         assert_eq!(found.len(), 1);
     }
 }

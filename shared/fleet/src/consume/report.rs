@@ -39,6 +39,13 @@ pub(super) fn finished(
     let metrics = &station.metrics;
     metrics.handler(handler).ended(outcome.as_str(), took);
     station.progress.took(took);
+    let is_replayed = message
+        .failure
+        .as_ref()
+        .is_some_and(|past| past.replay_no > 0);
+    if is_replayed && settlement.is_final() {
+        metrics.replayed.increment(1);
+    }
     if outcome.is_done() {
         let done_before = station.progress.done(*outcome == Outcome::Duplicate);
         let failure = message.failure.as_deref();

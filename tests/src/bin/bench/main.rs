@@ -16,6 +16,8 @@ mod noop;
 
 mod backlog;
 
+mod replay;
+
 mod report;
 
 use std::error::Error;
@@ -37,7 +39,8 @@ fn main() -> ExitCode {
         ["bare", url, messages] => bare::run(url, messages),
         ["run", ..] => return noop::main(),
         [] => measure(),
-        _ => Err("usage: bench, without arguments".into()),
+        ["replay", messages] => measure_replay(messages),
+        _ => Err("usage: bench, or bench replay MESSAGES".into()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,7 +56,9 @@ async fn measure() -> Outcome<()> {
     println!("measuring; keep the machine quiet ({ROUNDS} rounds, medians)");
     let mut report = Report::default();
     measure_server(&mut report).await?;
-    measure_runtime(&mut report).await?;
+    let database = noop::Database::start().await?;
+    measure_runtime(&mut report, &database).await?;
+    replay::measure(&mut report, &database, replay::MESSAGES).await?;
     if let Some(megabytes) = server::binary_megabytes("fleet")? {
         report.line("release binary `fleet`", megabytes, "MB", 18.0);
     }
@@ -79,14 +84,23 @@ async fn measure_server(report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-async fn measure_runtime(report: &mut Report) -> Outcome<()> {
+/// Measures a replay of so many messages alone.
+#[tokio::main]
+async fn measure_replay(messages: &str) -> Outcome<()> {
+    let mut report = Report::default();
     let database = noop::Database::start().await?;
+    replay::measure(&mut report, &database, messages.parse()?).await?;
+    report.print();
+    Ok(())
+}
+
+async fn measure_runtime(report: &mut Report, database: &noop::Database) -> Outcome<()> {
     let (mut bare, mut silent, mut logging) = (Vec::new(), Vec::new(), Vec::new());
     let (mut memory, mut starts) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         bare.push(bare::measure().await?);
-        let quiet = noop::measure(&database, "none").await?;
-        let loud = noop::measure(&database, "all").await?;
+        let quiet = noop::measure(database, "none").await?;
+        let loud = noop::measure(database, "all").await?;
         silent.push(quiet.cpu_micros);
         logging.push(loud.cpu_micros);
         memory.push(quiet.rss_mib.max(loud.rss_mib));

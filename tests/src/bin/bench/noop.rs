@@ -59,6 +59,10 @@ impl Database {
         store::migrate(&cluster.url(), &options, &[Migrations::RUNTIME], &[]).await?;
         Ok(Self { cluster })
     }
+
+    pub(crate) fn url(&self) -> String {
+        self.cluster.url()
+    }
 }
 
 /// The measured program: the whole command line with one consumer.

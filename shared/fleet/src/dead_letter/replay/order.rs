@@ -45,6 +45,9 @@ pub struct Order<'a> {
     pub max: Option<u64>,
     /// How many a second.
     pub rate: Option<RateLimit>,
+    /// How long somebody may hide messages that the journal does not know: whoever was killed
+    /// between a receive and the journal.
+    pub patience: Duration,
     /// Spreads retries.
     pub jitter: Jitter,
 }

@@ -62,7 +62,7 @@ pub async fn run(
             tally: Mutex::default(),
         },
         begun: Instant::now(),
-        stop,
+        stop: stop.child_token(),
         see,
     };
     let end = run.replay().await;
@@ -89,7 +89,8 @@ struct Run<'a> {
     courier: Courier<'a>,
     sorter: Sorter<'a>,
     begun: Instant,
-    stop: &'a CancellationToken,
+    /// Cancelled by who asked for the replay, and by the first trouble.
+    stop: CancellationToken,
     see: &'a (dyn Fn(Step) + Send + Sync),
 }
 
@@ -104,7 +105,10 @@ impl Run<'_> {
         let mut lanes = FuturesUnordered::new();
         let (mut fruitless, mut trouble, mut is_complete) = (0, None, false);
         loop {
-            let is_over = self.stop.is_cancelled() || trouble.is_some() || is_complete;
+            if trouble.is_some() {
+                self.stop.cancel();
+            }
+            let is_over = self.stop.is_cancelled() || is_complete;
             while !is_over && !self.sorter.budget.is_spent() && lanes.len() < lanes_max {
                 lanes.push(self.round());
             }
@@ -135,12 +139,12 @@ impl Run<'_> {
     /// Receives once, and does what follows; tells whether it brought anything new.
     async fn round(&self) -> Result<bool, ReplayTrouble> {
         let order = self.order;
-        let allowed = self.sorter.budget.ask(self.stop).await;
+        let allowed = self.sorter.budget.ask(&self.stop).await;
         if allowed == 0 {
             return Ok(true);
         }
         let received_at = Instant::now();
-        let received = receive_patiently(order.source, allowed, &order.jitter, self.stop).await;
+        let received = receive_patiently(order.source, allowed, &order.jitter, &self.stop).await;
         let messages = match received {
             Ok(messages) => messages,
             Err(error) => {
@@ -149,6 +153,12 @@ impl Run<'_> {
             }
         };
         failpoint::reach("replay.received");
+        if self.stop.is_cancelled() {
+            self.sorter.budget.pay(allowed, 0);
+            let receipts = messages.into_iter().map(|one| one.receipt).collect();
+            self.put_aside(Vec::new(), receipts).await;
+            return Ok(true);
+        }
         let sorted = self.sorter.sort(&messages);
         drop(messages);
         let has_new = sorted.has_new;
@@ -192,7 +202,9 @@ impl Run<'_> {
         let hidden = journal(jitter, || {
             store.entries_hidden_for(id, source.name(), lease, self.begun.elapsed())
         });
-        if let Some(time) = hidden.await?.filter(|time| *time > Duration::ZERO) {
+        let unknown = self.order.patience.saturating_sub(self.begun.elapsed());
+        let time = hidden.await?.unwrap_or_default().max(unknown);
+        if time > Duration::ZERO {
             (self.see)(Step::Waiting(time));
             return Ok(false);
         }

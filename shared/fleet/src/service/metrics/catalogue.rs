@@ -107,6 +107,8 @@ catalogue! {
         "Acknowledgements, by how far they got";
     DEAD_LETTERED = Counter "fleet_dead_lettered_total" ["queue", "reason"]
         "Messages copied to the dead-letter queue, by reason";
+    REPLAYED = Counter "fleet_replayed_total" ["queue"]
+        "Messages that a replay brought back, done or dead again by now";
     LEASE_EXTENSIONS = Counter "fleet_lease_extensions_total" ["queue", "result"]
         "Heartbeats that asked for more time, by result";
     LEASES_LOST = Counter "fleet_leases_lost_total" ["queue"]

@@ -60,6 +60,8 @@ pub struct ConsumerMetrics {
     pub acks: Family,
     /// Copies to the dead-letter queue, by [`DEAD_LETTER_REASONS`].
     pub dead_lettered: Family,
+    /// Messages out of a replay that came to their end, done or dead again.
+    pub replayed: Counter,
     /// Heartbeats, by [`LEASE_EXTENSION_RESULTS`].
     pub lease_extensions: Family,
     /// Deliveries whose lease ended before their settlement.
@@ -86,6 +88,7 @@ impl ConsumerMetrics {
             concurrency_limit: metric::CONCURRENCY_LIMIT.gauge(&[queue]),
             acks: Family::new(&metric::ACKS, &[queue], &ACK_RESULTS),
             dead_lettered: Family::new(&metric::DEAD_LETTERED, &[queue], &DEAD_LETTER_REASONS),
+            replayed: metric::REPLAYED.counter(&[queue]),
             lease_extensions: Family::new(
                 &metric::LEASE_EXTENSIONS,
                 &[queue],
@@ -105,6 +108,7 @@ impl ConsumerMetrics {
             no_handler: HandlerMetrics::new(queue, NO_HANDLER),
         };
         metrics.messages_received.increment(0);
+        metrics.replayed.increment(0);
         metrics.leases_lost.increment(0);
         metrics.poison_suspected.increment(0);
         metrics.inflight.set(0);

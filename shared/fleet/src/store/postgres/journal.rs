@@ -64,16 +64,25 @@ const GONE: &str = r"
     where replay_id = $1 and state = 'sent' and at < clock_timestamp() - make_interval(secs => $2)
     returning 1";
 
-/// Entries that an earlier holder may still hide: of a replay that was killed, or that goes on
-/// elsewhere, or of this one before it was resumed.
+/// What an earlier holder may still hide: entries of a replay that was killed, or goes on
+/// elsewhere, or of this one before it was resumed; and what a replay has received that was
+/// killed before it planned anything.
 const HIDDEN: &str = r"
     select extract(epoch from
-        max(e.at) + make_interval(secs => $3) - clock_timestamp())::float8 as secs
-    from {schema}.replay_entries e
-    join {schema}.replays r on r.id = e.replay_id
-    where e.queue = $1 and e.state <> 'deleted' and r.state = 'running'
-        and (r.id <> $2 or e.at < clock_timestamp() - make_interval(secs => $4))
-        and e.at > clock_timestamp() - make_interval(secs => $3)";
+        max(at) + make_interval(secs => $3) - clock_timestamp())::float8 as secs
+    from (
+        select e.at
+        from {schema}.replay_entries e
+        join {schema}.replays r on r.id = e.replay_id
+        where e.queue = $1 and e.state <> 'deleted' and r.state = 'running'
+            and (r.id <> $2 or e.at < clock_timestamp() - make_interval(secs => $4))
+        union all
+        select r.started_at
+        from {schema}.replays r
+        where r.queue = $1 and r.id <> $2 and r.state = 'running' and r.kind = 'replay'
+            and not exists (select from {schema}.replay_entries e where e.replay_id = r.id)
+    ) holders
+    where at > clock_timestamp() - make_interval(secs => $3)";
 
 impl PostgresStore {
     /// Writes down that dead letters are about to be sent, and answers for each, in their order,

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fleet::dead_letter::replay::{self, End, LEASE, Order, Report, Step};
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub(super) destination: Option<String>,
     oldest: Option<Timestamp>,
     resumes: Option<i64>,
+    /// Whether nobody said how the replay that goes on had ended: it was killed.
+    was_killed: bool,
     /// How many may still be sent.
     left: Option<u64>,
     who: String,
@@ -71,6 +74,7 @@ impl Job {
             destination: None,
             oldest: oldest(args),
             resumes: None,
+            was_killed: false,
             left: args.max,
             who: operator::who(env),
             about: 0,
@@ -102,6 +106,7 @@ impl Job {
             destination: Some(record.destination),
             oldest: oldest(args),
             resumes: Some(id),
+            was_killed: record.state == ReplayState::Running,
             left: record.messages_max.map(|max| max.saturating_sub(replayed)),
             who: record.who,
             about: 0,
@@ -224,6 +229,10 @@ impl Job {
             oldest: self.oldest,
             max,
             rate: self.rate,
+            patience: match self.was_killed {
+                true => lease,
+                false => Duration::ZERO,
+            },
             jitter: Jitter::from_entropy(),
         };
         let bar = Bar::towards(

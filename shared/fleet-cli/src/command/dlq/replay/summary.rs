@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
 use fleet::dead_letter::replay::{End, Report};
+use fleet::service::failpoint;
 use fleet::store::{Replay as Record, ReplayState};
 use serde::Serialize;
 
@@ -63,6 +64,7 @@ pub(super) async fn conclude(scene: &Scene<'_>, id: i64, ended: Ended) -> Result
     let before = before.map_err(|error| failed(&ended, error))?;
     let before = before.ok_or_else(|| anyhow!("replay {id} is no longer in the journal"))?;
     let ending = ending(scene, &before, &ended);
+    failpoint::reach("replay.ending");
     let written = scene
         .store
         .end_replay(id, ending.state, ending.reason.as_deref(), None);
@@ -122,6 +124,14 @@ fn ending(scene: &Scene<'_>, record: &Record, ended: &Ended) -> Ending {
     if record.counts.sent > 0 {
         let sent = record.counts.sent;
         let reason = format!("{sent} messages were sent and could not be deleted");
+        return stopped(reason, Exit::Partly);
+    }
+    if record.counts.planned > 0 {
+        let planned = record.counts.planned;
+        let reason = format!(
+            "{planned} messages were planned and not met again: they are gone, or somebody hides \
+             them"
+        );
         return stopped(reason, Exit::Partly);
     }
     Ending {

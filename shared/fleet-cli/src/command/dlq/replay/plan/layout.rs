@@ -53,7 +53,8 @@ impl Plan {
         let copies = self.messages.saturating_sub(self.events);
         let copies = match copies {
             0 => String::new(),
-            copies => format!("; {copies} copies of the same are not sent again"),
+            1 => "; a copy of one of them is not sent again".to_owned(),
+            copies => format!("; {copies} copies of these are not sent again"),
         };
         facts.push(("events", format!("{}{copies}", self.events)));
         if self.already_done > 0 {

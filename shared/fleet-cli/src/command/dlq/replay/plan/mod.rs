@@ -135,9 +135,9 @@ impl Plan {
         })
     }
 
-    /// Tells whether nothing was found that is meant.
+    /// Tells whether nothing was found that is meant, and nobody hides anything.
     pub(super) fn is_empty(&self) -> bool {
-        self.messages == 0
+        self.messages == 0 && self.running.is_empty()
     }
 
     /// Returns about how many messages are meant.
