@@ -1,8 +1,12 @@
 use fleet_tests::gate::Way;
+use fleet_tests::patience::until;
 use fleet_tests::process::Signal;
 use fleet_tests::site::Site;
 
 use crate::graveyard::{LEASE, assert_done_once, bury_hopeless, bury_orders, end};
+
+/// Ten of those that are through.
+const TEN_DELETED: &str = "(select from fleet.replay_entries where state = 'deleted' limit 10) e";
 
 const SLOWLY: [&str; 7] = [
     "dlq", "replay", "billing", "--yes", "--rate", "20/s", "--json",
@@ -37,12 +41,7 @@ async fn ctrl_c_ends_it_in_order_and_it_can_be_gone_on_with() {
     let (process, _probe) = site.start_ready(&["run"]).await;
     let mut replay = site.start(&SLOWLY);
     replay.says("replay 1 begins").await;
-    site.books
-        .until_count(
-            "(select from fleet.replay_entries where state = 'deleted' limit 10) e",
-            10,
-        )
-        .await;
+    site.books.until_count(TEN_DELETED, 10).await;
     replay.signal(Signal::Interrupt);
     let ended = replay.ended().await.with_code(130);
     let summary = ended.json();
@@ -109,20 +108,14 @@ async fn an_outage_of_the_database_or_of_sqs_is_waited_out() {
     queues.open();
     let mut replay = site.start(&SLOWLY);
     replay.says("replay 1 begins").await;
-    let some = |count: u64| {
-        let from =
-            format!("(select from fleet.replay_entries where state = 'deleted' limit {count}) e");
-        async move { from }
-    };
-    site.books.until_count(&some(10).await, 10).await;
+    site.books.until_count(TEN_DELETED, 10).await;
     for gate in [&database, &queues] {
         gate.close();
-        tokio::time::timeout(
-            std::time::Duration::from_secs(2),
-            std::future::pending::<()>(),
-        )
-        .await
-        .ok();
+        let came = gate.visitors();
+        until("it has knocked in vain", || async {
+            (gate.visitors() >= came + 3).then_some(())
+        })
+        .await;
         gate.open();
     }
     let summary = replay.ended().await.with_code(0).json();
@@ -141,8 +134,7 @@ async fn when_the_database_stays_away_it_ends_and_says_how_to_go_on() {
     let arguments = [&SLOWLY[..], &["--lease", LEASE]].concat();
     let mut replay = site.start(&arguments);
     replay.says("replay 1 begins").await;
-    let some = "(select from fleet.replay_entries where state = 'deleted' limit 10) e";
-    site.books.until_count(some, 10).await;
+    site.books.until_count(TEN_DELETED, 10).await;
     database.turn(Way::Refuses);
     let ended = replay.ended().await.with_code(3);
     assert!(

@@ -123,6 +123,7 @@ impl Bench {
             oldest: None,
             max: None,
             rate: None,
+            expected: 0,
             patience: Duration::ZERO,
             jitter: Jitter::from_entropy(),
         }

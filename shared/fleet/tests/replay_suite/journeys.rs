@@ -51,7 +51,7 @@ async fn no_fault_of_sqs_loses_a_message_or_leaves_one_behind() {
     .into_iter()
     .enumerate()
     {
-        let bench = Bench::standard(SHORT).await;
+        let bench = Bench::standard(LONG).await;
         let letters = Letter::many(60);
         bench.bury(&letters).await;
         bench.faults(&format!("seed={seed}; {faults}"));

@@ -153,3 +153,20 @@ fn entry(message_id: &str) -> PlannedEntry {
         is_edited: false,
     }
 }
+
+#[tokio::test]
+async fn what_somebody_looks_at_meanwhile_is_waited_for() {
+    let bench = Bench::standard(SHORT).await;
+    bench.bury(&Letter::many(9)).await;
+    let source = bench.source();
+    let looked_at = source.receive(4, Duration::ZERO).await.unwrap();
+    let id = bench.begin().await;
+    let order = Order {
+        expected: 9,
+        ..bench.order(id, &source)
+    };
+    let report = follow(&order).await;
+    assert!(matches!(report.end, End::Complete), "{report:?}");
+    assert!(!looked_at.is_empty());
+    assert_eq!((report.sent, bench.left().await), (9, 0), "{report:?}");
+}

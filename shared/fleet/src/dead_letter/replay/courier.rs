@@ -16,6 +16,9 @@ use crate::store::{EntryState, Journaled, PostgresStore};
 /// The share of a lease that has to be left for a send: what a call may take, and clocks.
 const MARGIN: u32 = 4;
 
+/// What is said of a message that could not be sent in its time.
+const TOO_SLOW: &str = "was not sent, because the journal was too slow";
+
 /// Carries dead letters to their destination, a batch of one receive at a time.
 #[derive(Debug)]
 pub struct Courier<'a> {
@@ -44,6 +47,29 @@ pub enum Carried {
     Finished,
     /// It is still in the dead-letter queue, and this is why.
     Kept(String),
+}
+
+/// What is done about a dead letter, by what the journal knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Next {
+    /// It is sent, and then deleted.
+    Send,
+    /// A copy of it was sent as this message: it is marked, and deleted.
+    Settle(String),
+    /// It was sent: it is only deleted.
+    Delete,
+    /// There is no time left in which nobody else has it.
+    Keep,
+}
+
+/// Decides what is done about a dead letter.
+fn next(known: &Journaled, lease_left: Duration) -> Next {
+    match (known.state, &known.sent_as) {
+        (EntryState::Sent | EntryState::Deleted, _) => Next::Delete,
+        (EntryState::Planned, Some(sent_as)) => Next::Settle(sent_as.clone()),
+        (EntryState::Planned, None) if lease_left.is_zero() => Next::Keep,
+        (EntryState::Planned, None) => Next::Send,
+    }
 }
 
 impl Courier<'_> {
@@ -85,24 +111,22 @@ impl Courier<'_> {
         received_at: Instant,
         fates: &mut [Carried],
     ) -> Result<(), ReplayTrouble> {
-        let is_late = received_at + self.sendable() <= Instant::now();
+        let lease_left = (received_at + self.sendable()).duration_since(Instant::now());
         let (mut open, mut messages) = (Vec::new(), Vec::new());
         let (mut sent, mut receipts) = (Vec::new(), Vec::with_capacity(parcels.len()));
         for (place, (parcel, known)) in parcels.into_iter().zip(known).enumerate() {
             let id = parcel.entry.message_id;
-            match (known.state, &known.sent_as) {
-                (EntryState::Planned, None) if is_late => {
-                    fates[place] = Carried::Kept("the journal was too slow".to_owned());
-                }
-                (EntryState::Planned, None) => {
+            match next(known, lease_left) {
+                Next::Send => {
                     messages.push(self.addressed(parcel.message, known.planned_by, &id));
                     open.push((place, id.clone()));
                 }
-                (EntryState::Planned, Some(sent_as)) => {
-                    sent.push((id.clone(), sent_as.clone()));
+                Next::Settle(sent_as) => {
+                    sent.push((id.clone(), sent_as));
                     fates[place] = Carried::Copy;
                 }
-                (EntryState::Sent | EntryState::Deleted, _) => fates[place] = Carried::Finished,
+                Next::Delete => fates[place] = Carried::Finished,
+                Next::Keep => fates[place] = Carried::Kept(TOO_SLOW.to_owned()),
             }
             receipts.push((id, parcel.receipt));
         }
@@ -195,5 +219,46 @@ impl Courier<'_> {
     /// Returns how long after its receive a message may be sent: as long as nobody else has it.
     fn sendable(&self) -> Duration {
         self.lease - self.lease / MARGIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_planned_and_no_more_is_sent_and_only_while_nobody_else_has_it() {
+        let known = |state, sent_as: Option<&str>| Journaled {
+            state,
+            planned_by: 1,
+            sent_as: sent_as.map(str::to_owned),
+        };
+        let (some, none) = (Duration::from_millis(1), Duration::ZERO);
+        for (state, sent_as, left, expected) in [
+            (EntryState::Planned, None, some, Next::Send),
+            (EntryState::Planned, None, none, Next::Keep),
+            (
+                EntryState::Planned,
+                Some("m"),
+                some,
+                Next::Settle("m".to_owned()),
+            ),
+            (
+                EntryState::Planned,
+                Some("m"),
+                none,
+                Next::Settle("m".to_owned()),
+            ),
+            (EntryState::Sent, None, some, Next::Delete),
+            (EntryState::Sent, None, none, Next::Delete),
+            (EntryState::Deleted, None, some, Next::Delete),
+            (EntryState::Deleted, Some("m"), none, Next::Delete),
+        ] {
+            assert_eq!(
+                next(&known(state, sent_as), left),
+                expected,
+                "{state:?} {sent_as:?}"
+            );
+        }
     }
 }

@@ -32,6 +32,11 @@ impl Held {
         self.lock().remove(id);
     }
 
+    /// Tells whether a message is among them.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.lock().contains_key(&MessageId(id.to_owned()))
+    }
+
     /// Returns how many there are.
     pub(super) fn count(&self) -> usize {
         self.lock().len()

@@ -45,6 +45,9 @@ pub struct Order<'a> {
     pub max: Option<u64>,
     /// How many a second.
     pub rate: Option<RateLimit>,
+    /// About how many messages are meant: while fewer were met and the queue is not empty, somebody
+    /// else holds them, and they may come back.
+    pub expected: u64,
     /// How long somebody may hide messages that the journal does not know: whoever was killed
     /// between a receive and the journal.
     pub patience: Duration,

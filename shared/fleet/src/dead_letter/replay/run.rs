@@ -104,6 +104,7 @@ impl Run<'_> {
         };
         let mut lanes = FuturesUnordered::new();
         let (mut fruitless, mut trouble, mut is_complete) = (0, None, false);
+        let mut last_new = self.begun;
         loop {
             if trouble.is_some() {
                 self.stop.cancel();
@@ -116,12 +117,12 @@ impl Run<'_> {
                 break;
             };
             match brought {
-                Ok(true) => fruitless = 0,
+                Ok(true) => (fruitless, last_new) = (0, Instant::now()),
                 Ok(false) => fruitless += 1,
                 Err(error) => trouble = trouble.or(Some(error)),
             }
             if fruitless >= fruitless_max && !is_complete && trouble.is_none() {
-                match self.is_complete().await {
+                match self.is_complete(last_new).await {
                     Ok(true) => is_complete = true,
                     Ok(false) => fruitless = 0,
                     Err(error) => trouble = Some(error),
@@ -192,23 +193,47 @@ impl Run<'_> {
         }
     }
 
-    /// Tells whether what nobody met is gone, and not hidden by somebody else.
-    async fn is_complete(&self) -> Result<bool, ReplayTrouble> {
+    /// Tells whether there is nothing left that somebody may hide at this moment; then what was
+    /// sent once and not met is gone.
+    async fn is_complete(&self, last_new: Instant) -> Result<bool, ReplayTrouble> {
         let Order {
-            id, lease, source, ..
-        } = *self.order;
-        let store = self.order.journal;
-        let jitter = &self.order.jitter;
+            id,
+            lease,
+            source,
+            journal: store,
+            jitter,
+            ..
+        } = self.order;
         let hidden = journal(jitter, || {
-            store.entries_hidden_for(id, source.name(), lease, self.begun.elapsed())
+            store.entries_hidden_for(*id, source.name(), *lease, self.begun.elapsed())
         });
+        let hidden = hidden.await?.unwrap_or_default();
         let unknown = self.order.patience.saturating_sub(self.begun.elapsed());
-        let time = hidden.await?.unwrap_or_default().max(unknown);
+        let elsewhere = match self.has_more_elsewhere().await? {
+            true => lease.saturating_sub(last_new.elapsed()),
+            false => Duration::ZERO,
+        };
+        let time = hidden.max(unknown).max(elsewhere);
         if time > Duration::ZERO {
             (self.see)(Step::Waiting(time));
             return Ok(false);
         }
-        journal(jitter, || store.mark_entries_gone(id, lease)).await?;
+        let undeleted = journal(jitter, || store.entries_undeleted(source.name(), *lease)).await?;
+        let gone = undeleted.into_iter().filter(|id| !self.sorter.held.has(id));
+        let gone: Vec<String> = gone.collect();
+        journal(jitter, || store.mark_entries_deleted(source.name(), &gone)).await?;
         Ok(true)
+    }
+
+    /// Tells whether the queue seems to hold messages that are meant and were not met.
+    ///
+    /// What SQS counts is not exact: it only prolongs the wait, by a lease at most.
+    async fn has_more_elsewhere(&self) -> Result<bool, ReplayTrouble> {
+        if self.sorter.met() >= self.order.expected {
+            return Ok(false);
+        }
+        let counts = self.order.source.attributes().await;
+        let counts = counts.map_err(ReplayTrouble::Source)?;
+        Ok(counts.visible + counts.in_flight > self.sorter.held.count() as u64)
     }
 }

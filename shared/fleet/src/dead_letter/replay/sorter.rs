@@ -150,6 +150,15 @@ impl Sorter<'_> {
         settled
     }
 
+    /// Counts the messages that were met and are meant.
+    pub(super) fn met(&self) -> u64 {
+        let mut met = 0;
+        self.tally(|tally| {
+            met = tally.sent + tally.copies + tally.finished + tally.kept.values().sum::<u64>();
+        });
+        met
+    }
+
     fn tally(&self, count: impl FnOnce(&mut Tally)) {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -57,12 +57,10 @@ const DELETED: &str = r"
     set state = 'deleted', deleted_at = clock_timestamp(), at = clock_timestamp()
     where queue = $1 and message_id = any ($2) and state = 'sent'";
 
-/// What a look at the whole queue did not meet, and nobody can hide any more, is gone.
-const GONE: &str = r"
-    update {schema}.replay_entries
-    set state = 'deleted', deleted_at = clock_timestamp(), at = clock_timestamp()
-    where replay_id = $1 and state = 'sent' and at < clock_timestamp() - make_interval(secs => $2)
-    returning 1";
+/// What was sent so long ago that whoever received it for that has lost its lease.
+const UNDELETED: &str = r"
+    select message_id from {schema}.replay_entries
+    where queue = $1 and state = 'sent' and at < clock_timestamp() - make_interval(secs => $2)";
 
 /// What an earlier holder may still hide: entries of a replay that was killed, or goes on
 /// elsewhere, or of this one before it was resumed; and what a replay has received that was
@@ -171,16 +169,20 @@ impl PostgresStore {
         self.query(&sql, &[&queue, &deleted]).await.map(drop)
     }
 
-    /// Writes down that what a replay has sent longer than `lease` ago is gone, because a look at
-    /// the whole queue did not meet it; returns how many there were.
+    /// Returns the dead letters of a queue that were sent longer than `lease` ago, whichever replay
+    /// it was, and are not known to be deleted.
     ///
     /// # Errors
     ///
     /// As the class says.
-    pub async fn mark_entries_gone(&self, replay: i64, lease: Duration) -> Result<u64, StoreError> {
-        let sql = render(GONE, &self.shared.schema);
-        let rows = self.query(&sql, &[&replay, &lease.as_secs_f64()]).await?;
-        Ok(rows.len() as u64)
+    pub async fn entries_undeleted(
+        &self,
+        queue: &str,
+        lease: Duration,
+    ) -> Result<Vec<String>, StoreError> {
+        let sql = render(UNDELETED, &self.shared.schema);
+        let rows = self.query(&sql, &[&queue, &lease.as_secs_f64()]).await?;
+        Ok(rows.iter().map(|row| row.get("message_id")).collect())
     }
 
     /// Returns how long entries of a queue may still be hidden by whoever else replays it or was

@@ -179,6 +179,7 @@ impl Job {
             let most = self.left.map_or(canary, |left| left.min(canary));
             let report = self.replay(scene, id, Some(most), None).await;
             self.left = self.left.map(|left| left.saturating_sub(report.sent));
+            self.about = self.about.saturating_sub(report.sent + report.copies);
             let (is_over, is_last) = match report.end {
                 End::Limit => (false, self.left == Some(0)),
                 End::Complete => (false, true),
@@ -229,6 +230,7 @@ impl Job {
             oldest: self.oldest,
             max,
             rate: self.rate,
+            expected: self.about,
             patience: match self.was_killed {
                 true => lease,
                 false => Duration::ZERO,

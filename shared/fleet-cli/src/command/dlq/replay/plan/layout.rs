@@ -73,6 +73,13 @@ impl Plan {
             );
             facts.push(("restored bare", text));
         }
+        if self.elsewhere > 0 {
+            let text = match self.is_fifo {
+                true => "that wait behind others of their groups, or are in flight",
+                false => "in flight: somebody else looks at them, or replays them",
+            };
+            facts.push(("beside", format!("about {} {text}", self.elsewhere)));
+        }
         facts.push(("pace", self.pace()));
         if let Some(canary) = self.canary {
             let text = format!(

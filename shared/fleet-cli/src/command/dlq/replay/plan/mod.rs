@@ -47,6 +47,8 @@ pub(super) struct Plan {
     without_history_ids: Vec<String>,
     without_group: u64,
     looked_at: u64,
+    /// About how many messages somebody else holds.
+    elsewhere: u64,
     is_complete: bool,
     is_fifo: bool,
     resumes: Option<i64>,
@@ -121,6 +123,10 @@ impl Plan {
                 .collect(),
             without_group: counted.without_group,
             looked_at: looked.scanned.seen,
+            elsewhere: match looked.scanned.is_complete {
+                true => target.depth().saturating_sub(looked.scanned.seen),
+                false => 0,
+            },
             is_complete: looked.scanned.is_complete,
             is_fifo: target.is_fifo(),
             resumes: args.resume,
