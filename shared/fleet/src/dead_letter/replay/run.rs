@@ -205,15 +205,19 @@ impl Run<'_> {
             ..
         } = self.order;
         let hidden = journal(jitter, || {
-            store.entries_hidden_for(*id, source.name(), *lease, self.begun.elapsed())
+            store.messages_hidden_for(*id, source.name(), *lease, self.begun.elapsed())
         });
-        let hidden = hidden.await?.unwrap_or_default();
+        let (planned, unplanned) = hidden.await?;
         let unknown = self.order.patience.saturating_sub(self.begun.elapsed());
-        let elsewhere = match self.has_more_elsewhere().await? {
+        let looked_at = match self.sorter.met() < self.order.expected {
             true => lease.saturating_sub(last_new.elapsed()),
             false => Duration::ZERO,
         };
-        let time = hidden.max(unknown).max(elsewhere);
+        let mut time = planned.max(unknown);
+        let guess = unplanned.max(looked_at);
+        if guess > time && self.has_more_elsewhere().await? {
+            time = guess;
+        }
         if time > Duration::ZERO {
             (self.see)(Step::Waiting(time));
             return Ok(false);
@@ -225,13 +229,10 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Tells whether the queue seems to hold messages that are meant and were not met.
+    /// Tells whether the queue seems to hold messages that were not met.
     ///
     /// What SQS counts is not exact: it only prolongs the wait, by a lease at most.
     async fn has_more_elsewhere(&self) -> Result<bool, ReplayTrouble> {
-        if self.sorter.met() >= self.order.expected {
-            return Ok(false);
-        }
         let counts = self.order.source.attributes().await;
         let counts = counts.map_err(ReplayTrouble::Source)?;
         Ok(counts.visible + counts.in_flight > self.sorter.held.count() as u64)

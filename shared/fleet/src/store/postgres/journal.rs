@@ -62,25 +62,27 @@ const UNDELETED: &str = r"
     select message_id from {schema}.replay_entries
     where queue = $1 and state = 'sent' and at < clock_timestamp() - make_interval(secs => $2)";
 
-/// What an earlier holder may still hide: entries of a replay that was killed, or goes on
-/// elsewhere, or of this one before it was resumed; and what a replay has received that was
-/// killed before it planned anything.
+/// How long others may still hide messages. Entries: of a replay that was killed, or goes on
+/// elsewhere, or of this one before it was resumed. And what such a replay has received and not
+/// planned: of that there is nothing but its last sign of life.
 const HIDDEN: &str = r"
     select extract(epoch from
-        max(at) + make_interval(secs => $3) - clock_timestamp())::float8 as secs
+            holders.planned_at + make_interval(secs => $3) - clock_timestamp())::float8 as planned,
+        extract(epoch from
+            holders.alive_at + make_interval(secs => $3) - clock_timestamp())::float8 as unplanned
     from (
-        select e.at
-        from {schema}.replay_entries e
-        join {schema}.replays r on r.id = e.replay_id
-        where e.queue = $1 and e.state <> 'deleted' and r.state = 'running'
-            and (r.id <> $2 or e.at < clock_timestamp() - make_interval(secs => $4))
-        union all
-        select r.started_at
-        from {schema}.replays r
-        where r.queue = $1 and r.id <> $2 and r.state = 'running' and r.kind = 'replay'
-            and not exists (select from {schema}.replay_entries e where e.replay_id = r.id)
-    ) holders
-    where at > clock_timestamp() - make_interval(secs => $3)";
+        select (
+            select max(e.at) from {schema}.replay_entries e
+            join {schema}.replays r on r.id = e.replay_id
+            where e.queue = $1 and e.state <> 'deleted' and r.state = 'running'
+                and (r.id <> $2 or e.at < clock_timestamp() - make_interval(secs => $4))
+        ) as planned_at, (
+            select max(greatest(r.started_at, (
+                select max(e.at) from {schema}.replay_entries e where e.replay_id = r.id)))
+            from {schema}.replays r
+            where r.queue = $1 and r.id <> $2 and r.state = 'running' and r.kind = 'replay'
+        ) as alive_at
+    ) holders";
 
 impl PostgresStore {
     /// Writes down that dead letters are about to be sent, and answers for each, in their order,
@@ -185,27 +187,30 @@ impl PostgresStore {
         Ok(rows.iter().map(|row| row.get("message_id")).collect())
     }
 
-    /// Returns how long entries of a queue may still be hidden by whoever else replays it or was
-    /// killed, if any are; this replay has run for `running`.
+    /// Returns how long messages of a queue may still be hidden by whoever else replays it or was
+    /// killed: first those that are planned, then those that may have been received and are not;
+    /// this replay has run for `running`.
     ///
     /// # Errors
     ///
     /// As the class says.
-    pub async fn entries_hidden_for(
+    pub async fn messages_hidden_for(
         &self,
         replay: i64,
         queue: &str,
         lease: Duration,
         running: Duration,
-    ) -> Result<Option<Duration>, StoreError> {
+    ) -> Result<(Duration, Duration), StoreError> {
         let sql = render(HIDDEN, &self.shared.schema);
         let (lease, running) = (lease.as_secs_f64(), running.as_secs_f64());
         let rows = self
             .query(&sql, &[&queue, &replay, &lease, &running])
             .await?;
-        let secs = rows
-            .first()
-            .and_then(|row| row.get::<_, Option<f64>>("secs"));
-        Ok(secs.and_then(|secs| Duration::try_from_secs_f64(secs).ok()))
+        let left = |name: &str| {
+            let secs = rows.first().and_then(|row| row.get::<_, Option<f64>>(name));
+            // A time that is over is negative, and none.
+            Duration::try_from_secs_f64(secs.unwrap_or_default()).unwrap_or_default()
+        };
+        Ok((left("planned"), left("unplanned")))
     }
 }

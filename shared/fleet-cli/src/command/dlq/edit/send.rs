@@ -120,6 +120,9 @@ impl Way<'_> {
             oldest: None,
             max: None,
             rate: None,
+            // One event, which the caller has just looked at.
+            expected: 1,
+            patience: Duration::ZERO,
             jitter: Jitter::from_entropy(),
         };
         let is_told = AtomicBool::new(false);
