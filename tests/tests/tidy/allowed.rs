@@ -41,6 +41,12 @@ pub(crate) const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         rule: "sleeping tests",
+        path: "tests/src/bin/bench/replay.rs",
+        what: "",
+        reason: "a benchmark that watches another process from outside",
+    },
+    Allowed {
+        rule: "sleeping tests",
         path: "tests/src/bin/bench/server.rs",
         what: "",
         reason: "a benchmark that watches another process from outside",

@@ -5,15 +5,14 @@ use anyhow::Context as _;
 use fleet::dead_letter::replay::{self, End, LEASE, Order, Report, Step};
 use fleet::dead_letter::{Filter, lease_for};
 use fleet::queue::Sqs;
-use fleet::service::config::{Env, RateLimit, Value as _};
+use fleet::service::config::{Env, RateLimit};
 use fleet::service::retry::Jitter;
-use fleet::store::{
-    EVENTS_KEPT, NewReplay, PostgresStore, Replay as Record, ReplayKind, ReplayState,
-};
+use fleet::store::{EVENTS_KEPT, NewReplay, PostgresStore, ReplayKind, ReplayState};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::destination::Place;
+use super::record::{check_resumable, rate_of};
 use super::summary;
 use super::watch::{Verdict, Watch};
 use crate::app::App;
@@ -272,38 +271,4 @@ impl Job {
 fn oldest(args: &Replay) -> Option<Timestamp> {
     let oldest = Timestamp::now().checked_sub(EVENTS_KEPT).ok();
     oldest.filter(|_| !args.force)
-}
-
-fn rate_of(a_second: Option<f64>) -> Option<RateLimit> {
-    RateLimit::parse(&a_second?.to_string()).ok()
-}
-
-fn check_resumable(record: &Record, target: &Target<'_>) -> Result<(), Exit> {
-    let Record {
-        id,
-        queue,
-        kind,
-        state,
-        ..
-    } = record;
-    if *kind != ReplayKind::Replay {
-        let kind = kind.as_str();
-        return Err(Exit::refused(format!(
-            "replay {id} is of kind {kind}, and cannot be resumed"
-        )));
-    }
-    if *queue != target.name {
-        let name = &target.name;
-        return Err(Exit::refused(format!(
-            "replay {id} is of {queue}, not of {name}"
-        )));
-    }
-    match state {
-        ReplayState::Done => Err(Exit::refused(format!(
-            "replay {id} is done: {} replayed, {} deleted",
-            record.counts.replayed(),
-            record.counts.deleted
-        ))),
-        ReplayState::Running | ReplayState::Stopped => Ok(()),
-    }
 }

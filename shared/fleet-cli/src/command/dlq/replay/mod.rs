@@ -9,6 +9,9 @@ mod readiness;
 /// What is said before.
 mod plan;
 
+/// What the journal says of one that is to go on.
+mod record;
+
 /// What is done, new or gone on with.
 mod job;
 
