@@ -1,8 +1,8 @@
 //! The command line of an SQS worker fleet.
 //!
 //! A program registers its consumers in an [`App`] and has `run`, `relay`, `dev`, `enqueue`,
-//! `queues`, `top`, `pause`, `resume`, `migrate`, `config`, `healthcheck`, `completions` and `man`
-//! without writing them.
+//! `queues`, `top`, `doctor`, `dlq`, `why`, `outbox`, `pause`, `resume`, `migrate`, `config`,
+//! `healthcheck`, `completions` and `man` without writing them.
 #![forbid(unsafe_code)]
 
 mod exit;

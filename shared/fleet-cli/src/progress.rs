@@ -1,6 +1,7 @@
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output;
 
@@ -17,7 +18,7 @@ impl Bar {
     pub(crate) fn counting(verb: &'static str) -> Self {
         let bar = ProgressBar::no_length();
         bar.set_style(style(&format!(
-            "{{spinner}} {{human_pos}} {verb}, {{per_sec}}"
+            "{{spinner}} {{human_pos}} {verb}, {{rate}}"
         )));
         Self::watched(bar)
     }
@@ -26,7 +27,7 @@ impl Bar {
     pub(crate) fn towards(about: u64, verb: &'static str) -> Self {
         let bar = ProgressBar::new(about);
         bar.set_style(style(&format!(
-            "{{bar:20}} {{human_pos}} of about {{human_len}} {verb}, {{per_sec}}, {{eta}} left"
+            "{{bar:20}} {{human_pos}} of about {{human_len}} {verb}, {{rate}}, {{eta}} left"
         )));
         Self::watched(bar)
     }
@@ -69,5 +70,13 @@ impl Bar {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates are ours and well-formed")
+    let style = ProgressStyle::with_template(template);
+    let style = style.expect("the templates are ours and well-formed");
+    style.with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // What cannot be written is drawn anew soon.
+            let _ = write!(text, "{:.0}/s", state.per_sec());
+        },
+    )
 }

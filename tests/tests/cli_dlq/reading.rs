@@ -240,22 +240,46 @@ async fn an_id_that_nobody_has_is_named() {
 #[tokio::test]
 async fn groups_are_by_failure_and_say_how_to_replay_them() {
     assert_snapshot!(read(&["dlq", "group", "billing"]).await, @"
-    FINGERPRINT   HANDLER  TYPE             REASON                                   EVENTS  MESSAGES  FIRST                 LAST                  SUCH AS
-    f50704ceeb98  billing  order.placed     no customer                                   3         4  2020-05-01T08:00:00Z  2020-05-01T08:00:00Z  1 2 6
-    c2a997fb86d8  billing  order.placed     receives exhausted                            2         2  0000-00-00T00:00:00Z  0000-00-00T00:00:00Z  7 8
-    050462208c76  billing  order.placed     order # took # s                              1         1  2020-05-01T09:30:00Z  2020-05-01T09:30:00Z  3
-    549bcdcad316  billing  -                receives exhausted                            1         1  0000-00-00T00:00:00Z  0000-00-00T00:00:00Z  00000000-0000-0000-0000-000000000000
-    7accd68bc0c0  billing  order.placed.v9  no handler for order.placed.#                 1         1  2020-05-01T08:00:00Z  2020-05-01T08:00:00Z  4
-    d243d897a35f  billing  order.placed     the process did not survive its handler       1         1  2020-05-01T08:00:00Z  2020-05-01T08:00:00Z  5
-    f87812ae96f4  billing  -                is no event                                   1         1  2020-05-01T08:00:00Z  2020-05-01T08:00:00Z  11111111-2222-4333-8444-555555555555
-
-    to replay them:
+    3 events in 4 messages: no customer
+      of billing, type order.placed
+      fingerprint f50704ceeb98, 2020-05-01T08:00:00Z to 2020-05-01T08:00:00Z
+      such as 1 2 6
       fleet dlq replay billing --fingerprint f50704ceeb98
+
+    2 events: receives exhausted
+      of billing, type order.placed
+      fingerprint c2a997fb86d8, 0000-00-00T00:00:00Z to 0000-00-00T00:00:00Z
+      such as 7 8
       fleet dlq replay billing --fingerprint c2a997fb86d8
+
+    1 event: order # took # s
+      of billing, type order.placed
+      fingerprint 050462208c76, 2020-05-01T09:30:00Z to 2020-05-01T09:30:00Z
+      such as 3
       fleet dlq replay billing --fingerprint 050462208c76
+
+    1 event: receives exhausted
+      of billing, type unknown
+      fingerprint 549bcdcad316, 0000-00-00T00:00:00Z to 0000-00-00T00:00:00Z
+      such as 00000000-0000-0000-0000-000000000000
       fleet dlq replay billing --fingerprint 549bcdcad316
+
+    1 event: no handler for order.placed.#
+      of billing, type order.placed.v9
+      fingerprint 7accd68bc0c0, 2020-05-01T08:00:00Z to 2020-05-01T08:00:00Z
+      such as 4
       fleet dlq replay billing --fingerprint 7accd68bc0c0
+
+    1 event: the process did not survive its handler
+      of billing, type order.placed
+      fingerprint d243d897a35f, 2020-05-01T08:00:00Z to 2020-05-01T08:00:00Z
+      such as 5
       fleet dlq replay billing --fingerprint d243d897a35f
+
+    1 event: is no event
+      of billing, type unknown
+      fingerprint f87812ae96f4, 2020-05-01T08:00:00Z to 2020-05-01T08:00:00Z
+      such as 11111111-2222-4333-8444-555555555555
       fleet dlq replay billing --fingerprint f87812ae96f4
     ");
 }

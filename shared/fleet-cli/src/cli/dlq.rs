@@ -112,8 +112,6 @@ pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
     #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
     pub(crate) scan: ScanArgs,
     /// Write a new file, which only its owner can read; without it, stdout
     #[arg(long, value_name = "FILE")]
@@ -121,6 +119,8 @@ pub(crate) struct Export {
     /// Replace a file that is there
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -149,8 +149,6 @@ pub(crate) struct Purge {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
     #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
     pub(crate) scan: ScanArgs,
     /// Delete everything
     #[arg(long)]
@@ -167,6 +165,8 @@ pub(crate) struct Purge {
     /// Write the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -225,12 +225,12 @@ pub(crate) struct Look {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
     #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
     pub(crate) scan: ScanArgs,
     /// Write JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 /// Which dead-letter queue.

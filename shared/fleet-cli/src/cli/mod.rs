@@ -93,7 +93,15 @@ pub(crate) enum Command {
     ///
     /// A dead-letter queue is named by its consumer, by its own name, or by its URL; it need not be
     /// one of the fleet's. Looking changes nothing but receive counts, and needs no database.
-    #[command(after_help = "Examples:\n  {program} dlq stats billing")]
+    ///
+    /// When messages have died: `group` says of what, `show` has one of them in full. Mend what is
+    /// wrong, and let `replay --rehearse` try whether they would pass now. `edit` changes one by
+    /// hand. `replay --canary 10` sends ten, waits for their outcome, and then sends the rest. If
+    /// it is interrupted, `replay --resume` goes on. `why EVENT_ID`, beside `dlq`, proves that an
+    /// event was done once.
+    #[command(
+        after_help = "Examples:\n  {program} dlq group billing\n  {program} dlq show billing EVENT_ID\n  {program} dlq replay billing --rehearse\n  {program} dlq edit billing EVENT_ID --set currency=EUR\n  {program} dlq replay billing --canary 10 --max 10\n  {program} dlq replay billing --rate 50/s\n  {program} dlq replay billing --resume 7"
+    )]
     Dlq(dlq::Dlq),
     /// Watch the whole fleet: consumers, processes, outbox, recent failures
     ///

@@ -34,8 +34,6 @@ pub(crate) struct Replay {
     #[command(flatten)]
     pub(crate) queue: QueueArg,
     #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
     pub(crate) scan: ScanArgs,
     /// Where they go: a consumer of this program, the name of a queue, or its URL; without it,
     /// where they come from
@@ -87,6 +85,8 @@ pub(crate) struct Replay {
     /// Write the plan of a dry run, or the outcome, as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::copies::{Copies, Events};
 use super::look::{conclude, look};
 use super::target::Target;
-use super::words::shortened;
 use crate::app::App;
 use crate::cli::dlq::{By, Grouping};
 use crate::cli::filter::flags;
@@ -20,9 +19,6 @@ use crate::{output, shell};
 
 /// How many ids stand for a group.
 const SAMPLES_MAX: usize = 3;
-
-/// How many characters of a reason a row shows.
-const REASON_CHARS_MAX: usize = 60;
 
 /// What is equal within a group; its order breaks ties between groups of one size.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,39 +175,58 @@ impl Failure {
 }
 
 fn text(groups: &[Group], by: By) -> String {
-    let usual = |group: &Group| {
-        [
+    match by {
+        By::Reason => groups.iter().map(told).collect::<Vec<_>>().join("\n"),
+        By::Type | By::Handler | By::Version | By::Hour => table(groups, by),
+    }
+}
+
+/// Tells of one failure in a few lines: a row would be wider than a terminal.
+fn told(group: &Group) -> String {
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    let Group {
+        events, messages, ..
+    } = group;
+    let copies = match messages - events {
+        0 => String::new(),
+        _ => format!(" in {messages} messages"),
+    };
+    let died_of = group.failure.as_ref().map(|failure| {
+        let (handler, event_type) = (known(&failure.handler), known(&failure.event_type));
+        format!("{}\n  of {handler}, type {event_type}", failure.reason)
+    });
+    let noun = if *events == 1 { "event" } else { "events" };
+    output::escape_lines(&format!(
+        "{events} {noun}{copies}: {}\n  fingerprint {}, {:.0} to {:.0}\n  such as {}\n  {}\n",
+        died_of.unwrap_or_default(),
+        group.by,
+        group.first,
+        group.last,
+        group.samples.join(" "),
+        group.replay,
+    ))
+}
+
+fn table(groups: &[Group], by: By) -> String {
+    let rows = groups.iter().map(|group| {
+        vec![
+            group.by.clone(),
             group.events.to_string(),
             group.messages.to_string(),
             format!("{:.0}", group.first),
             format!("{:.0}", group.last),
             group.samples.join(" "),
         ]
-    };
-    let rows = groups.iter().map(|group| {
-        let name = [group.by.clone()];
-        let failure = group.failure.as_ref();
-        let told = failure.filter(|_| by == By::Reason).map(|failure| {
-            let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-            [
-                or_dash(&failure.handler),
-                or_dash(&failure.event_type),
-                shortened(&failure.reason, REASON_CHARS_MAX),
-            ]
-        });
-        let told = told.into_iter().flatten();
-        name.into_iter().chain(told).chain(usual(group)).collect()
     });
-    let rows = rows.collect();
-    const USUAL: [&str; 5] = ["EVENTS", "MESSAGES", "FIRST", "LAST", "SUCH AS"];
-    let headings: &[&str] = match by {
-        By::Reason => &["FINGERPRINT", "HANDLER", "TYPE", "REASON"],
-        By::Type => &["TYPE"],
-        By::Handler => &["HANDLER"],
-        By::Version => &["BUILD"],
-        By::Hour => &["HOUR"],
+    let heading = match by {
+        By::Reason => "FINGERPRINT",
+        By::Type => "TYPE",
+        By::Handler => "HANDLER",
+        By::Version => "BUILD",
+        By::Hour => "HOUR",
     };
-    let table = output::table(&[headings, &USUAL[..]].concat(), rows);
+    let headings = [heading, "EVENTS", "MESSAGES", "FIRST", "LAST", "SUCH AS"];
+    let table = output::table(&headings, rows.collect());
     let commands = groups.iter().map(|group| format!("  {}\n", group.replay));
     format!("{table}\nto replay them:\n{}", commands.collect::<String>())
 }

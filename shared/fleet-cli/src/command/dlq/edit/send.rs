@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use fleet::dead_letter::replay::{self, End, Order, Report, Step};
 use fleet::dead_letter::{Amendment, Destination, Filter, amend, lease_for};
 use fleet::message::{Edit, Outgoing};
-use fleet::queue::{ClientOptions, Sqs};
+use fleet::queue::{ClientOptions, Sqs, name_of};
 use fleet::service::config::Env;
 use fleet::service::retry::Jitter;
 use fleet::store::{NewReplay, PostgresStore, ReplayKind, ReplayState};
@@ -82,7 +82,7 @@ impl Way<'_> {
         let begun = NewReplay {
             kind: ReplayKind::Edit,
             queue: self.target.name.clone(),
-            destination: self.recipient.queue_url.to_owned(),
+            destination: name_of(self.recipient.queue_url).to_owned(),
             consumer: Some(self.recipient.consumer.name().to_owned()),
             filter: serde_json::to_string(filter).context("a filter is JSON")?,
             rate: None,
