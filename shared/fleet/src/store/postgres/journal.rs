@@ -1,8 +1,10 @@
 use std::time::Duration;
 
-use super::PostgresStore;
+use tokio_postgres::types::{ToSql, Type};
+
 use super::ledger::storable;
 use super::sql::render;
+use super::{PostgresStore, Row, Session};
 use crate::store::{EntryState, Journaled, PlannedEntry, StoreError, StoreErrorClass};
 
 /// Plans dead letters whose leases the caller has, and says what is known of each.
@@ -109,19 +111,25 @@ impl PostgresStore {
         let edited: Vec<bool> = entries.iter().map(|entry| entry.is_edited).collect();
         let sql = render(PLAN, &self.shared.schema);
         let rows = self
-            .query(
+            .query_planned_anew(
                 &sql,
                 &[
-                    &replay,
-                    &queue,
-                    &column(|entry| &entry.message_id),
-                    &column(|entry| &entry.key.source),
-                    &column(|entry| &entry.key.id),
-                    &optional(|entry| entry.event_type.as_deref()),
-                    &column(|entry| &entry.fingerprint),
-                    &optional(|entry| entry.content.as_deref()),
-                    &column(|entry| &entry.died_as),
-                    &edited,
+                    (&replay, Type::INT8),
+                    (&queue, Type::TEXT),
+                    (&column(|entry| &entry.message_id), Type::TEXT_ARRAY),
+                    (&column(|entry| &entry.key.source), Type::TEXT_ARRAY),
+                    (&column(|entry| &entry.key.id), Type::TEXT_ARRAY),
+                    (
+                        &optional(|entry| entry.event_type.as_deref()),
+                        Type::TEXT_ARRAY,
+                    ),
+                    (&column(|entry| &entry.fingerprint), Type::TEXT_ARRAY),
+                    (
+                        &optional(|entry| entry.content.as_deref()),
+                        Type::TEXT_ARRAY,
+                    ),
+                    (&column(|entry| &entry.died_as), Type::TEXT_ARRAY),
+                    (&edited, Type::BOOL_ARRAY),
                 ],
             )
             .await?;
@@ -154,7 +162,12 @@ impl PostgresStore {
             .map(|(id, sent_as)| (id.as_str(), sent_as.as_str()))
             .unzip();
         let sql = render(SENT, &self.shared.schema);
-        self.query(&sql, &[&queue, &ids, &sent_as]).await.map(drop)
+        let params: Typed<'_> = &[
+            (&queue, Type::TEXT),
+            (&ids, Type::TEXT_ARRAY),
+            (&sent_as, Type::TEXT_ARRAY),
+        ];
+        self.query_planned_anew(&sql, params).await.map(drop)
     }
 
     /// Writes down that dead letters that were sent are deleted.
@@ -168,7 +181,8 @@ impl PostgresStore {
         deleted: &[String],
     ) -> Result<(), StoreError> {
         let sql = render(DELETED, &self.shared.schema);
-        self.query(&sql, &[&queue, &deleted]).await.map(drop)
+        let params: Typed<'_> = &[(&queue, Type::TEXT), (&deleted, Type::TEXT_ARRAY)];
+        self.query_planned_anew(&sql, params).await.map(drop)
     }
 
     /// Returns the dead letters of a queue that were sent longer than `lease` ago, whichever replay
@@ -213,4 +227,22 @@ impl PostgresStore {
         };
         Ok((left("planned"), left("unplanned")))
     }
+
+    /// Runs a statement with a plan of its own.
+    ///
+    /// The journal of a replay grows from nothing to hundreds of thousands of rows within a minute.
+    /// A plan that is kept was made for an empty table, and reads all of it for each batch:
+    /// measured, 100,000 messages take three times as long.
+    async fn query_planned_anew(
+        &self,
+        sql: &str,
+        params: Typed<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let session = Session::open(&self.shared).await?;
+        let work = session.client().query_typed(sql, params);
+        session.run_bounded(work).await
+    }
 }
+
+/// Parameters and their types, which spare the server a question.
+type Typed<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
