@@ -128,6 +128,8 @@ pub struct Journaled {
     pub state: EntryState,
     /// The number of the replay that planned it first.
     pub planned_by: i64,
+    /// Whether somebody has edited it, or began to.
+    pub is_edited: bool,
     /// The MessageId under which a copy of it was sent by the same replay.
     pub sent_as: Option<String>,
 }

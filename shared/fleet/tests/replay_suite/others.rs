@@ -142,6 +142,49 @@ async fn an_edited_message_is_sent_in_place_of_its_dead_letter() {
     assert!(rows[0].get::<_, bool>("edited"));
 }
 
+#[tokio::test]
+async fn what_was_being_edited_is_left_to_an_edit() {
+    let bench = Bench::standard(SHORT).await;
+    bench
+        .bury(&[Letter::new("begun"), Letter::new("other")])
+        .await;
+    let (killed, source) = (bench.begin().await, bench.source());
+    let letters = source.receive(10, Duration::ZERO).await.unwrap();
+    let begun = letters.iter().find(|letter| letter.body.contains("begun"));
+    let begun = &begun.expect("it is there").id.0;
+    let entry = PlannedEntry {
+        is_edited: true,
+        ..entry(begun)
+    };
+    let queue = bench.dead.name();
+    let planned = bench
+        .store
+        .plan_entries(killed, queue, std::slice::from_ref(&entry));
+    planned.await.unwrap();
+    let given_back: Vec<_> = letters
+        .iter()
+        .map(|one| (one.receipt.clone(), Duration::ZERO))
+        .collect();
+    bench.dead.change_visibility(&given_back).await.unwrap();
+    bench
+        .store
+        .end_replay(killed, ReplayState::Stopped, Some("a test"), None)
+        .await
+        .unwrap();
+
+    let (_, report) = bench.replay().await;
+    assert_eq!((report.sent, bench.left().await), (1, 1), "{report:?}");
+    assert_eq!(report.kept.values().sum::<u64>(), 1, "{report:?}");
+    assert_eq!(bench.journal(killed).await.counts.planned, 1);
+
+    let again = bench.begin().await;
+    let planned = bench
+        .store
+        .plan_entries(again, queue, std::slice::from_ref(&entry));
+    assert_eq!(planned.await.unwrap()[0].state, EntryState::Planned);
+    assert_eq!(bench.journal(again).await.counts.planned, 1);
+}
+
 fn entry(message_id: &str) -> PlannedEntry {
     PlannedEntry {
         message_id: message_id.to_owned(),

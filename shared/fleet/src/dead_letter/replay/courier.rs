@@ -16,6 +16,9 @@ use crate::store::{EntryState, Journaled, PostgresStore};
 /// The share of a lease that has to be left for a send: what a call may take, and clocks.
 const MARGIN: u32 = 4;
 
+/// What is said of a message whose edit came to no end: as it was, it may be another event.
+const BEING_EDITED: &str = "was being edited when that was interrupted; type `dlq edit` again";
+
 /// What is said of a message that could not be sent in its time.
 const TOO_SLOW: &str = "was not sent, because the journal was too slow";
 
@@ -116,7 +119,11 @@ impl Courier<'_> {
         let (mut sent, mut receipts) = (Vec::new(), Vec::with_capacity(parcels.len()));
         for (place, (parcel, known)) in parcels.into_iter().zip(known).enumerate() {
             let id = parcel.entry.message_id;
+            let is_left_to_edit = known.is_edited && !parcel.entry.is_edited;
             match next(known, lease_left) {
+                Next::Send if is_left_to_edit => {
+                    fates[place] = Carried::Kept(BEING_EDITED.to_owned());
+                }
                 Next::Send => {
                     messages.push(self.addressed(parcel.message, known.planned_by, &id));
                     open.push((place, id.clone()));
@@ -231,6 +238,7 @@ mod tests {
         let known = |state, sent_as: Option<&str>| Journaled {
             state,
             planned_by: 1,
+            is_edited: false,
             sent_as: sent_as.map(str::to_owned),
         };
         let (some, none) = (Duration::from_millis(1), Duration::ZERO);

@@ -1,30 +1,24 @@
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::message::{Message, MessageId, Receipt};
 
 /// What was received and is still in the queue: not meant, not sent, or about to be.
 ///
-/// It is given back at the end, by its newest receipt.
+/// It is given back at the end by every receipt: answers overtake each other, and only SQS knows
+/// which one is the newest.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    receipts: Mutex<HashMap<MessageId, Receipt>>,
+    receipts: Mutex<HashMap<MessageId, Vec<Receipt>>>,
 }
 
 impl Held {
     /// Notes a receive of a message, and tells whether it is the first one.
     pub(super) fn note(&self, message: &Message) -> bool {
-        match self.lock().entry(message.id.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(message.receipt.clone());
-                true
-            }
-            Entry::Occupied(mut place) => {
-                place.insert(message.receipt.clone());
-                false
-            }
-        }
+        let mut held = self.lock();
+        let receipts = held.entry(message.id.clone()).or_default();
+        receipts.push(message.receipt.clone());
+        receipts.len() == 1
     }
 
     /// Forgets a message: it is gone, or to be met again.
@@ -44,10 +38,11 @@ impl Held {
 
     /// Takes all receipts.
     pub(super) fn take(&self) -> Vec<Receipt> {
-        std::mem::take(&mut *self.lock()).into_values().collect()
+        let held = std::mem::take(&mut *self.lock());
+        held.into_values().flatten().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<MessageId, Receipt>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageId, Vec<Receipt>>> {
         self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

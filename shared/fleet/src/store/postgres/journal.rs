@@ -11,7 +11,8 @@ use crate::store::{EntryState, Journaled, PlannedEntry, StoreError, StoreErrorCl
 ///
 /// One that is planned and no more is taken over: whoever planned it has lost its lease, and did
 /// not get as far as to say that it was sent. A copy of another one is known by what it says, and
-/// by the same replay; what died as the message that was sent is no copy but its successor.
+/// by the same replay; what died as the message that was sent is no copy but its successor. One
+/// that somebody has begun to edit is left to an edit: as it was, it would be another event.
 const PLAN: &str = r"
     with given as materialized (
         select * from unnest(
@@ -27,15 +28,18 @@ const PLAN: &str = r"
         from given
         order by message_id
         on conflict (queue, message_id) do update set
-            replay_id = case replay_entries.state
-                when 'planned' then excluded.replay_id else replay_entries.replay_id end,
+            replay_id = case
+                when replay_entries.state = 'planned' and replay_entries.edited <= excluded.edited
+                then excluded.replay_id else replay_entries.replay_id end,
             edited = case replay_entries.state
-                when 'planned' then excluded.edited else replay_entries.edited end,
-            at = case replay_entries.state
-                when 'planned' then clock_timestamp() else replay_entries.at end
-        returning message_id, state, coalesce(planned_by, replay_id) as planned_by
+                when 'planned' then replay_entries.edited or excluded.edited
+                else replay_entries.edited end,
+            at = case
+                when replay_entries.state = 'planned' and replay_entries.edited <= excluded.edited
+                then clock_timestamp() else replay_entries.at end
+        returning message_id, state, coalesce(planned_by, replay_id) as planned_by, edited
     )
-    select p.state, p.planned_by, copy.sent_message_id as sent_as
+    select p.state, p.planned_by, p.edited, copy.sent_message_id as sent_as
     from given g
     join planned p using (message_id)
     left join lateral (
@@ -141,6 +145,7 @@ impl PostgresStore {
             Ok(Journaled {
                 state,
                 planned_by: row.get("planned_by"),
+                is_edited: row.get("edited"),
                 sent_as: row.get("sent_as"),
             })
         });
