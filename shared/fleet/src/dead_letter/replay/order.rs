@@ -49,7 +49,7 @@ pub struct Order<'a> {
     /// else holds them, and they may come back.
     pub expected: u64,
     /// How long somebody may hide messages that the journal does not know: whoever was killed
-    /// between a receive and the journal.
+    /// between a receive and the journal. They are waited for while SQS counts more than was met.
     pub patience: Duration,
     /// Spreads retries.
     pub jitter: Jitter,

@@ -213,8 +213,8 @@ impl Run<'_> {
             true => lease.saturating_sub(last_new.elapsed()),
             false => Duration::ZERO,
         };
-        let mut time = planned.max(unknown);
-        let guess = unplanned.max(looked_at);
+        let mut time = planned;
+        let guess = unplanned.max(looked_at).max(unknown);
         if guess > time && self.has_more_elsewhere().await? {
             time = guess;
         }

@@ -189,7 +189,11 @@ impl Job {
                 return ended;
             }
             ended.verdict = watch.canary(scene).await;
-            if is_last || ended.verdict.is_some() {
+            if ended.verdict.is_some() {
+                return ended;
+            }
+            if is_last {
+                output::note("the canary is done");
                 return ended;
             }
             output::note("the canary is done; the rest follows");
