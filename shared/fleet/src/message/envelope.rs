@@ -296,8 +296,9 @@ mod tests {
                 Some(r#"{"a":1}"#),
             ),
             (
+                // The same as no data at all.
                 r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":null}"#,
-                Some("null"),
+                None,
             ),
             (
                 r#"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#,
