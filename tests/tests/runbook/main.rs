@@ -7,8 +7,10 @@
 
 mod page;
 
+use std::time::Duration;
+
 use fleet_tests::books::order;
-use fleet_tests::patience::until;
+use fleet_tests::patience::{until, until_within};
 use fleet_tests::process::{Process, Signal};
 use fleet_tests::site::Site;
 use fleet_tests::terminal::Key;
@@ -32,6 +34,9 @@ const HALF_WAY: &str = "fleet.replay_entries
 
 /// How many messages that is.
 const HALF: u64 = 200;
+
+/// How long a killed replay can hide what it has received, and some time more.
+const LEASE_MAX: Duration = Duration::from_secs(150);
 
 /// The size of the reader's terminal: nothing of a command scrolls away.
 const TERMINAL: (u16, u16) = (110, 70);
@@ -111,7 +116,13 @@ impl Story {
             .await;
             terminal.signal(Signal::Kill);
         }
-        page::trimmed(&terminal.ended().await.screen)
+        let screen = terminal.ended().await.screen;
+        // Killed within a batch, it hides that for the rest of the lease.
+        until_within(LEASE_MAX, "nothing is hidden any more", async || {
+            (self.site.dead_letters.counts().await.in_flight == 0).then_some(())
+        })
+        .await;
+        page::trimmed(&screen)
     }
 
     /// Checks that everything was done once, whatever the page says.

@@ -125,8 +125,9 @@ pub(crate) fn trimmed(screen: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Replaces what differs from run to run.
-pub(crate) fn usual(text: &str) -> String {
+/// Replaces what differs from run to run, and returns the lines in the order of the alphabet: a
+/// consumer may be done before the journal has said that it was sent.
+pub(crate) fn usual(text: &str) -> Vec<String> {
     let rules = [
         (
             "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
@@ -136,6 +137,8 @@ pub(crate) fn usual(text: &str) -> String {
         (r"\d\d:\d\d:\d\d", "TIME"),
         ("order-[0-9]{3}", "ORDER"),
         (r"\([0-9a-f]{7,12}\)", "(COMMIT)"),
+        // A time has as many digits as it needs.
+        ("[0-9]+ bytes, [0-9]+ of them", "BYTES of them"),
         // What the kill has cut in two.
         ("[█▉▊▋▌▍▎▏░]+ .*", "BAR"),
         ("running .*", "RUNNING"),
@@ -145,10 +148,13 @@ pub(crate) fn usual(text: &str) -> String {
         ("[0-9.]+ messages a second", "RATE"),
         (" +", " "),
     ];
-    rules.iter().fold(text.to_owned(), |text, (pattern, with)| {
+    let text = rules.iter().fold(text.to_owned(), |text, (pattern, with)| {
         let pattern = Regex::new(pattern).expect("the rules are well-formed");
         pattern.replace_all(&text, *with).into_owned()
-    })
+    });
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 fn path() -> PathBuf {
