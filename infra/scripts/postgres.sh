@@ -20,18 +20,15 @@ tree=$target/tools/postgresql
 
 say() { echo "postgres: $*" >&2; }
 
+# shellcheck source=infra/scripts/debian.sh
+. "$(dirname "$0")/debian.sh"
+
 # Tells whether the folder $1 holds programs that run and are new enough.
 usable() {
     [ -x "$1/postgres" ] && [ -x "$1/initdb" ] || return 1
-    version=$(LD_LIBRARY_PATH=$(libraries) "$1/postgres" --version 2>/dev/null) || return 1
+    version=$(LD_LIBRARY_PATH=$(libraries "$tree") "$1/postgres" --version 2>/dev/null) || return 1
     major=$(printf '%s\n' "$version" | sed -n 's/^.*(PostgreSQL) \([0-9]*\).*$/\1/p')
     [ "${major:-0}" -ge "$major_min" ]
-}
-
-# The shared libraries that were unpacked with it; nothing before that.
-libraries() {
-    [ -d "$tree" ] || return 0
-    find "$tree/usr/lib" "$tree/lib" -maxdepth 1 -name '*-linux-*' 2>/dev/null | paste -s -d: -
 }
 
 locate() {
@@ -53,58 +50,24 @@ locate() {
     done
 }
 
-# apt-get with lists of our own after the first failure: on a fresh machine
-# the system's are empty or stale, and updating them would need root.
-own_lists=''
-apt() {
-    tool=$1
-    shift
-    set -- -q "$@"
-    # As root apt drops to a user who may not enter this directory.
-    [ "$(id -u)" -ne 0 ] || set -- -o APT::Sandbox::User=root "$@"
-    if [ -n "$own_lists" ]; then
-        set -- -o "Dir::State=$own_lists/state" -o "Dir::Cache=$own_lists/cache" \
-            -o Dir::State::status=/var/lib/dpkg/status -o Debug::NoLocking=1 "$@"
-    fi
-    "$tool" "$@"
-}
-
-# Downloads the packages given and unpacks them into the folder $part.
-fetch() {
-    (cd "$part/debs" && apt apt-get download "$@" >&2) || return 1
-    for deb in "$part"/debs/*.deb; do
-        dpkg -x "$deb" "$part/tree"
-        rm "$deb"
-    done
-}
-
-# The shared libraries that the unpacked programs do not find.
-missing() {
-    find "$part/tree/usr/lib/postgresql" -type f \( -name postgres -o -name initdb -o -name '*.so' \) \
-        -exec env LD_LIBRARY_PATH="$(tree=$part/tree libraries)" ldd {} + 2>/dev/null |
-        awk '/not found/ { print $1 }' | sort -u
-}
-
-unpack() {
+# What debian.sh wants to know.
+choose() {
     package=$(apt apt-cache pkgnames postgresql- | grep -E '^postgresql-[0-9]+$' |
         sort -t- -k2 -n | tail -n 1)
     [ -n "$package" ] && [ "${package#postgresql-}" -ge "$major_min" ] || return 1
-    say "unpacking $package into $tree"
-    rm -rf "$part/tree" && mkdir -p "$part/tree" "$part/debs"
-    fetch "$package" || return 1
-    # Only what a cluster needs. The just-in-time compiler is off, and it alone
-    # would bring 100 MB of LLVM along.
-    rm -rf "$part/tree/usr/share/doc" "$part/tree/usr/share/man" "$part/tree/usr/share/locale" \
-        "$part/tree"/usr/lib/postgresql/*/lib/bitcode "$part/tree"/usr/lib/postgresql/*/lib/llvmjit*
-    if [ -n "$(missing)" ]; then
-        # What installing it would bring along: of that, the libraries.
-        # shellcheck disable=SC2046 # one word a package
-        fetch $(apt apt-get install --simulate --no-install-recommends "$package" |
-            awk '/^Inst lib/ && !/^Inst lib(c6|llvm|z3)/ { print $2 }') || return 1
-        rm -rf "$part/tree/usr/share/doc" "$part/tree/usr/share/man" "$part/tree/usr/share/locale"
-    fi
-    lacking=$(missing | tr '\n' ' ')
-    [ -z "$lacking" ] || { say "still missing: $lacking"; return 1; }
+    echo "$package"
+}
+
+# Only what a cluster needs stays. The just-in-time compiler is off, and it alone
+# would bring 100 MB of LLVM along.
+prune() {
+    rm -rf "$1"/usr/lib/postgresql/*/lib/bitcode "$1"/usr/lib/postgresql/*/lib/llvmjit*
+}
+# shellcheck disable=SC2034 # for debian.sh
+unneeded='llvm|z3'
+
+programs() {
+    find "$1/usr/lib/postgresql" -type f \( -name postgres -o -name initdb -o -name '*.so' \)
 }
 
 install_line() {
@@ -129,24 +92,8 @@ if [ -n "$bin" ]; then
     exit 0
 fi
 
-if command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
-    mkdir -p "$target/tools"
-    part=$tree.part
-    rm -rf "$part"
-    trap 'rm -rf "$part"' EXIT
-    trap 'exit 130' INT TERM
-    mkdir -p "$part"
-    if ! unpack; then
-        say 'trying again with fresh package lists of our own'
-        own_lists=$part/apt
-        mkdir -p "$own_lists/state/lists/partial" "$own_lists/cache/archives/partial"
-        apt apt-get update >&2 && unpack || true
-    fi
-    if [ -d "$part/tree/usr/lib/postgresql" ] && [ -z "$(missing)" ]; then
-        rm -rf "$tree"
-        mv "$part/tree" "$tree"
-        bin=$(locate)
-    fi
+if has_packages && mkdir -p "$target/tools" && unpack_into "$tree"; then
+    bin=$(locate)
 fi
 
 if [ -z "$bin" ]; then

@@ -14,4 +14,4 @@ else
     [ -z "${CI:-}" ] || exit 1
     exit 0
 fi
-git ls-files -z -- '*.sh' .ci/run | xargs -0 "$shellcheck"
+git ls-files -z -- '*.sh' .ci/run | xargs -0 "$shellcheck" --external-sources
