@@ -7,6 +7,7 @@ use fleet::dead_letter::{Death, Destination, Origin, restore};
 use fleet::message::{
     AttributeValue, Attributes, BODY_BYTES_MAX, FAILURE_ATTRIBUTE, Message, Outgoing,
 };
+use fleet_tests::patience::until;
 use serde_json::json;
 
 use crate::job::{Job, KeepAll, jobs, numbered};
@@ -91,14 +92,18 @@ impl Scene {
         assert!(sent.iter().all(Result::is_ok), "{sent:?}");
     }
 
-    /// Checks that the reason of a death is known, by the copy or by its id.
+    /// Checks that the reason of a death is known, by the copy or by its id; the row comes after
+    /// the copy.
     async fn assert_explained(&self, copy: &Message, has_room: bool) {
         let query = format!(
             "select count(*) from fleet.dead_letters where copy_id = '{}' \
              and reason = 'refused' and failure ->> 'reason' = 'refused'",
             copy.id
         );
-        assert_eq!(self.count(&query).await, 1, "{}", copy.id);
+        until("the copy has its row", || async {
+            (self.count(&query).await == 1).then_some(())
+        })
+        .await;
         let carried = copy
             .failure
             .as_deref()
