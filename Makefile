@@ -96,6 +96,8 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
 	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
 	$(SCRIPTS)/deny.sh "$(TARGET)"
+	$(SCRIPTS)/terraform.sh "$(TARGET)"
+	$(SCRIPTS)/checkov.sh "$(TARGET)"
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
 
