@@ -134,6 +134,8 @@ async fn recruit(
 /// Waits until the database has what this program needs; returns early when the shutdown begins.
 pub(crate) async fn await_schema(site: &Site<'_>, app: &App) {
     const CHECK: &str = "schema";
+    /// As the breakers call it, which watch over it from now on.
+    const DATABASE: &str = "database";
     let Site { store, host, .. } = site;
     let mut said = Said::default();
     let mut backoff = Backoff::new(PAUSES.0, PAUSES.1, host.jitter.clone());
@@ -141,6 +143,7 @@ pub(crate) async fn await_schema(site: &Site<'_>, app: &App) {
         let finding = match store.check_schema(&app.migrations).await {
             Ok(lacking) if lacking.is_empty() => {
                 host.health.set_check(CHECK, Ok(()));
+                host.health.set_check(DATABASE, Ok(()));
                 return;
             }
             Ok(lacking) => format!(

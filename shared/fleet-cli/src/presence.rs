@@ -2,6 +2,7 @@
 
 use fleet::consume::Worker;
 use fleet::service::machine;
+use fleet::service::metrics::{DepthMetrics, MeasuringMetrics, TableMetrics};
 use fleet::store::Process;
 use fleet::upkeep::{Serving, Upkeep};
 use jiff::Timestamp;
@@ -12,30 +13,46 @@ use crate::crew::Site;
 use crate::database;
 use crate::exit::Exit;
 
-/// Lets a process show itself as `kind`, heed the pauses of its workers, and prune when it is its turn.
-///
-/// No worker receives before the pauses were read once.
-pub(crate) fn begin(
-    app: &App,
-    kind: &str,
-    workers: &[Worker],
-    site: &Site<'_>,
-) -> Result<Upkeep, Exit> {
-    let process = Process {
-        id: Uuid::new_v4().to_string(),
-        host: machine::host_name(),
-        pid: std::process::id(),
-        kind: kind.to_owned(),
-        version: app.version.to_owned(),
-        build: app.commit.to_owned(),
-        started_at: Timestamp::now(),
-    };
-    Ok(Upkeep::start(
-        process,
-        workers.iter().map(Serving::of).collect(),
-        database::beside_work(&site.settings.database)?,
-        site.host.aside(),
-        site.host.health.clone(),
-        &site.host.jitter,
-    ))
+/// A serving process, and what it does beside its work.
+pub(crate) struct Presence {
+    process: Process,
+    upkeep: Upkeep,
+}
+
+impl Presence {
+    /// Names the process as one of `kind` and starts what needs no tables.
+    pub(crate) fn begin(app: &App, kind: &str, site: &Site<'_>) -> Result<Self, Exit> {
+        let process = Process {
+            id: Uuid::new_v4().to_string(),
+            host: machine::host_name(),
+            pid: std::process::id(),
+            kind: kind.to_owned(),
+            version: app.version.to_owned(),
+            build: app.commit.to_owned(),
+            started_at: Timestamp::now(),
+        };
+        let store = database::beside_work(&site.settings.database)?;
+        let (aside, health) = (site.host.aside(), site.host.health.clone());
+        let upkeep = Upkeep::start(store, aside, health, &site.host.jitter);
+        upkeep.watch_connections(site.store);
+        MeasuringMetrics::new();
+        TableMetrics::new(&["inbox", "outbox", "attempts", "dead_letters"]);
+        for consumer in &site.settings.consumers {
+            DepthMetrics::new(consumer.queue_url.name());
+        }
+        Ok(Self { process, upkeep })
+    }
+
+    /// Lets the process show itself, heed the pauses of its workers, and prune when it is its turn.
+    ///
+    /// No worker receives before the pauses were read once.
+    pub(crate) fn serve(&self, workers: &[Worker]) {
+        let serving = workers.iter().map(Serving::of).collect();
+        self.upkeep.serve(self.process.clone(), serving);
+    }
+
+    /// Ends it; what the process leads is given back.
+    pub(crate) async fn end(self) {
+        self.upkeep.end().await;
+    }
 }

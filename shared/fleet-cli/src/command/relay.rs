@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
-use crate::{database, presence, settings};
+use crate::presence::Presence;
+use crate::{database, settings};
 
 /// Publishes the outbox until SIGTERM.
 pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
@@ -37,11 +38,12 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
 
 async fn serve(app: &App, site: &Site<'_>) -> Result<(), Exit> {
     crew::find_all(site).await?;
+    let presence = Presence::begin(app, "relay", site)?;
     crew::await_schema(site, app).await;
-    let upkeep = presence::begin(app, "relay", &[], site)?;
+    presence.serve(&[]);
     site.host.health.set_started();
     publish(site).await;
-    upkeep.end().await;
+    presence.end().await;
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use crate::cli::Run;
 use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
-use crate::{database, presence, settings};
+use crate::presence::Presence;
+use crate::{database, settings};
 
 /// Runs consumers until SIGTERM, or until their queues are empty.
 pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
@@ -48,16 +49,17 @@ async fn serve(
     // Boxed: it holds a call of the SDK, and only for a moment.
     let preparing = Box::pin(async {
         let workers = crew::recruit_all(consumers, site).await?;
+        let presence = Presence::begin(app, "run", site)?;
         crew::await_schema(site, app).await;
-        Ok(workers)
+        Ok((workers, presence))
     });
-    let workers = drain::within(deadline, site.host, preparing).await?;
+    let (workers, presence) = drain::within(deadline, site.host, preparing).await?;
     let watched: Vec<_> = workers
         .iter()
         .zip(&site.settings.consumers)
         .map(|(worker, config)| Watched::new(config, site.sqs, worker.progress()))
         .collect();
-    let upkeep = presence::begin(app, "run", &workers, site)?;
+    presence.serve(&workers);
     let mut working = start(workers, site.host);
     site.host.health.set_started();
     let drained = if args.drain {
@@ -68,7 +70,7 @@ async fn serve(
         Ok(())
     };
     let finished = finish(&mut working).await;
-    upkeep.end().await;
+    presence.end().await;
     finished.and(drained)
 }
 

@@ -32,7 +32,8 @@ use crate::crew::{self, Site};
 use crate::exit::Exit;
 use crate::host::{Host, runtime};
 use crate::lines::Lines;
-use crate::{database, output, presence, settings};
+use crate::presence::Presence;
+use crate::{database, output, settings};
 
 use embedded::Embedded;
 use feed::Feed;
@@ -143,7 +144,8 @@ async fn serve(
     }
     let workers = crew::recruit_all(consumers, site).await?;
     let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
-    let upkeep = presence::begin(app, "dev", &workers, site)?;
+    let presence = Presence::begin(app, "dev", site)?;
+    presence.serve(&workers);
     let mut working = run::start(workers, host);
     host.health.set_started();
     if !args.drain {
@@ -153,7 +155,7 @@ async fn serve(
     // The relay ends when the shutdown begins, which the follower requests at its end.
     let ((), ended) = tokio::join!(publish(site), following);
     let finished = run::finish(&mut working).await;
-    upkeep.end().await;
+    presence.end().await;
     finished.and(ended)
 }
 

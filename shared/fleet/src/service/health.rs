@@ -11,6 +11,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::metrics::CheckMetrics;
+
+/// The name under which the metrics show whether the start is complete.
+const STARTED: &str = "started";
+
 /// The health of this process; a clone speaks of the same process.
 #[derive(Debug, Clone)]
 pub struct Health {
@@ -20,8 +25,11 @@ pub struct Health {
 impl Health {
     /// Starts neither started nor draining, without loops and checks.
     pub fn new() -> Self {
+        let start = CheckMetrics::new(STARTED);
+        start.fails();
         Self {
             shared: Arc::new(Shared {
+                start,
                 origin: Instant::now(),
                 loops: Mutex::default(),
                 checks: Mutex::default(),
@@ -52,9 +60,7 @@ impl Health {
     /// A change is logged once. The error is shown by `/readyz`: it may hold no
     /// secret.
     pub fn set_check(&self, name: &str, finding: Result<(), String>) {
-        let mut checks = lock(&self.shared.checks);
-        let before = checks.insert(name.to_owned(), finding.clone());
-        drop(checks);
+        let before = self.shared.replace(name, finding.clone());
         match (&before, &finding) {
             (Some(Err(_)), Ok(())) => tracing::info!(check = name, "check passes again"),
             (None | Some(Ok(())), Err(error)) => {
@@ -67,6 +73,7 @@ impl Health {
     /// Records that the start is complete.
     pub fn set_started(&self) {
         self.shared.started.store(true, Ordering::Relaxed);
+        self.shared.start.passes();
     }
 
     /// Records that the process is shutting down, so that it is not ready any more.
@@ -92,8 +99,8 @@ impl Health {
     pub fn ready(&self) -> Readiness {
         let checks: BTreeMap<_, _> = lock(&self.shared.checks)
             .iter()
-            .map(|(name, finding)| {
-                let error = finding.as_ref().err().cloned();
+            .map(|(name, check)| {
+                let error = check.finding.as_ref().err().cloned();
                 (
                     name.clone(),
                     CheckReport {
@@ -205,14 +212,49 @@ struct Shared {
     /// Ticks are stored as milliseconds since then, so that they fit an atomic.
     origin: Instant,
     loops: Mutex<Vec<Weak<Beat>>>,
-    checks: Mutex<BTreeMap<String, Result<(), String>>>,
+    checks: Mutex<BTreeMap<String, Check>>,
     started: AtomicBool,
+    start: CheckMetrics,
     draining: AtomicBool,
 }
 
+/// A dependency's check.
+#[derive(Debug)]
+struct Check {
+    /// What it found last.
+    finding: Result<(), String>,
+    metrics: CheckMetrics,
+}
+
 impl Shared {
+    /// Keeps what a check found, shows it, and returns what it found before.
+    fn replace(&self, name: &str, finding: Result<(), String>) -> Option<Result<(), String>> {
+        let mut checks = lock(&self.checks);
+        let Some(check) = checks.get_mut(name) else {
+            let check = Check {
+                finding,
+                metrics: CheckMetrics::new(name),
+            };
+            check.show();
+            checks.insert(name.to_owned(), check);
+            return None;
+        };
+        let before = std::mem::replace(&mut check.finding, finding);
+        check.show();
+        Some(before)
+    }
+
     fn millis_now(&self) -> u64 {
         millis(self.origin.elapsed())
+    }
+}
+
+impl Check {
+    fn show(&self) {
+        match self.finding {
+            Ok(()) => self.metrics.passes(),
+            Err(_) => self.metrics.fails(),
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 //! None of it decides whether the process is ready. While the database is away the last known
 //! pauses stay, and end when they were to end.
 
+/// How the connections of the work are doing.
+mod connections;
+
 /// Failures that are said once.
 mod outage;
 
@@ -31,9 +34,12 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::service::health::Health;
+use crate::service::metrics::DatabaseMetrics;
 use crate::service::retry::Jitter;
 use crate::service::supervise::Supervisor;
 use crate::store::{PostgresStore, Process};
+
+use connections::ConnectionWatch;
 
 pub use leadership::Leadership;
 pub use presence::Presence;
@@ -54,50 +60,66 @@ const END_MAX: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Upkeep {
     loops: Supervisor,
+    jitter: Jitter,
     store: PostgresStore,
+    stopping: CancellationToken,
+    /// Ends the loops.
     stop: DropGuard,
 }
 
 impl Upkeep {
-    /// Starts the loops on a runtime that no handler can block.
+    /// Starts on a runtime that no handler can block; the loops are added.
     ///
     /// The store is theirs alone, so that a pause arrives also when the work has taken every
     /// connection. It needs one connection, and limits of few seconds.
-    pub fn start(
-        process: Process,
-        serving: Vec<Serving>,
-        store: PostgresStore,
-        runtime: &Handle,
-        health: Health,
-        jitter: &Jitter,
-    ) -> Self {
+    pub fn start(store: PostgresStore, runtime: &Handle, health: Health, jitter: &Jitter) -> Self {
         let stop = CancellationToken::new();
-        let loops = Supervisor::new(runtime.clone(), health, jitter.clone(), stop.clone());
-        let pruner = Pruner::new(store.clone(), Leadership::of_pruning(&store, &process.id));
-        let presence = Presence::new(process, serving, store.clone());
-        let (presence, pruner) = (Arc::new(Mutex::new(presence)), Arc::new(Mutex::new(pruner)));
-        let upkeep = Self {
-            loops,
+        Self {
+            loops: Supervisor::new(runtime.clone(), health, jitter.clone(), stop.clone()),
+            jitter: jitter.clone(),
             store,
-            stop: stop.clone().drop_guard(),
-        };
-        let (asked, draws) = (stop.clone(), jitter.clone());
-        upkeep.loops.run("presence", SILENCE_MAX, move |pulse| {
-            let (presence, asked, draws) = (Arc::clone(&presence), asked.clone(), draws.clone());
+            stopping: stop.clone(),
+            stop: stop.drop_guard(),
+        }
+    }
+
+    /// Shows how the connections of the work are doing.
+    pub fn watch_connections(&self, work: &PostgresStore) {
+        let (stop, work) = (self.stopping(), work.clone());
+        let metrics = DatabaseMetrics::new();
+        self.loops.run("connections", SILENCE_MAX, move |pulse| {
+            let watch = ConnectionWatch::new(work.clone(), metrics.clone());
+            let stop = stop.clone();
             async move {
-                presence.lock().await.run(&pulse, &asked, draws).await;
+                watch.run(&pulse, &stop).await;
                 Ok(())
             }
         });
-        let (asked, draws) = (stop, jitter.clone());
-        upkeep.loops.run("pruning", SILENCE_MAX, move |pulse| {
-            let (pruner, asked, draws) = (Arc::clone(&pruner), asked.clone(), draws.clone());
+    }
+
+    /// Shows this process among those that serve, heeds the pauses of its consumers, and prunes
+    /// when it is its turn. The database has to have its tables.
+    pub fn serve(&self, process: Process, serving: Vec<Serving>) {
+        let leadership = Leadership::of_pruning(&self.store, &process.id);
+        let pruner = Arc::new(Mutex::new(Pruner::new(self.store.clone(), leadership)));
+        let presence = Presence::new(process, serving, self.store.clone());
+        let presence = Arc::new(Mutex::new(presence));
+        let (stop, draws) = (self.stopping(), self.jitter.clone());
+        self.loops.run("presence", SILENCE_MAX, move |pulse| {
+            let (presence, stop, draws) = (Arc::clone(&presence), stop.clone(), draws.clone());
             async move {
-                pruner.lock().await.run(&pulse, &asked, draws).await;
+                presence.lock().await.run(&pulse, &stop, draws).await;
                 Ok(())
             }
         });
-        upkeep
+        let (stop, draws) = (self.stopping(), self.jitter.clone());
+        self.loops.run("pruning", SILENCE_MAX, move |pulse| {
+            let (pruner, stop, draws) = (Arc::clone(&pruner), stop.clone(), draws.clone());
+            async move {
+                pruner.lock().await.run(&pulse, &stop, draws).await;
+                Ok(())
+            }
+        });
     }
 
     /// Ends the loops: the row of this process is removed, and what it leads is given back.
@@ -106,7 +128,9 @@ impl Upkeep {
     ///
     /// The loops end all the same; nobody waits for them.
     pub async fn end(self) {
-        let Self { loops, store, stop } = self;
+        let Self {
+            loops, store, stop, ..
+        } = self;
         drop(stop);
         let ended = async {
             loops.ended().await;
@@ -114,5 +138,10 @@ impl Upkeep {
         };
         // The row of a process that could not say good-bye is not seen any more soon.
         let _ = timeout(END_MAX, ended).await;
+    }
+
+    /// Returns the token that asks the loops to end.
+    fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
     }
 }

@@ -127,14 +127,9 @@ async fn upkeep_shows_the_process_opens_its_valve_and_leaves_nothing_behind() {
     let store = connect(&database);
     let aside = Aside::start("beside").unwrap();
     let (valve, health) = (Valve::unknown(), Health::new());
-    let upkeep = Upkeep::start(
-        process("a"),
-        serving(&valve),
-        connect_with(&database, PostgresOptions::default()),
-        aside.handle(),
-        health.clone(),
-        &Jitter::seeded(1),
-    );
+    let own = connect_with(&database, PostgresOptions::default());
+    let upkeep = Upkeep::start(own, aside.handle(), health.clone(), &Jitter::seeded(1));
+    upkeep.serve(process("a"), serving(&valve));
     while store.processes(LONG).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }

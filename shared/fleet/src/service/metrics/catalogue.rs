@@ -125,6 +125,20 @@ catalogue! {
         "Requests to SQS, which is what SQS charges for, by result";
     SQS_REQUEST_DURATION = Histogram "fleet_sqs_request_duration_seconds" ["operation"]
         "Time of a request to SQS, with the wait of a long poll";
+    QUEUE_MESSAGES = Gauge "fleet_queue_messages" ["queue", "state"]
+        "Messages in the queue as SQS counts them, by state";
+    QUEUE_OLDEST_AGE = Gauge "fleet_queue_oldest_message_age_seconds" ["queue"]
+        "The lag: about how old the oldest message is that waits, 0 when none does";
+    DLQ_MESSAGES = Gauge "fleet_dlq_messages" ["queue"]
+        "Messages in the dead-letter queue of the queue: visible, in flight and delayed";
+    DLQ_OLDEST_AGE = Gauge "fleet_dlq_oldest_message_age_seconds" ["queue"]
+        "About how long the oldest dead letter has been there, 0 when there is none";
+    DLQ_RETENTION = Gauge "fleet_dlq_retention_seconds" ["queue"]
+        "How long the dead-letter queue of the queue keeps a message";
+    WORKERS_NEEDED = Gauge "fleet_workers_needed" ["queue"]
+        "Processes that would keep the lag within five minutes at the present rates";
+    MEASURING = Gauge "fleet_measuring" []
+        "1 while this process measures a queue, else 0";
     OUTBOX_PUBLISHED = Counter "fleet_outbox_published_total" []
         "Outbox rows that SQS accepted";
     OUTBOX_PUBLISH_ERRORS = Counter "fleet_outbox_publish_errors_total" []
@@ -147,10 +161,24 @@ catalogue! {
         "Rows that were over and were deleted, by table";
     PRUNE_LAST_SUCCESS = Gauge "fleet_prune_last_success_timestamp_seconds" []
         "When this process last pruned every table to its end, as a Unix time, 0 if it never did";
+    TABLE_ROWS = Gauge "fleet_table_rows" ["table"]
+        "About how many rows a table has, as the database estimates it";
+    DATABASE_CONNECTIONS = Gauge "fleet_database_connections" ["state"]
+        "Connections of the work to the database, by state";
+    DATABASE_CONNECTIONS_LIMIT = Gauge "fleet_database_connections_limit" []
+        "The most connections of the work to the database";
+    DATABASE_WAITING = Gauge "fleet_database_waiting" []
+        "Callers that wait for a connection of the work to the database";
+    READY = Gauge "fleet_ready" ["check"]
+        "1 while a check of /readyz passes, else 0";
     DRAINING = Gauge "fleet_draining" []
         "1 while the process is shutting down, else 0";
     BUILD_INFO = Gauge "fleet_build_info" ["version", "commit"]
         "Always 1; the labels say what is running";
+    PANICS = Counter "fleet_panics_total" []
+        "Panics, those of handlers included";
+    LOG_LINES_LOST = Counter "fleet_log_lines_lost_total" []
+        "Log lines that nobody read in time, or nobody at all";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []
         "User and system CPU time of the process";
     PROCESS_RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" []

@@ -19,6 +19,12 @@ mod breaker;
 
 mod upkeep;
 
+mod depth;
+
+mod database;
+
+mod readiness;
+
 mod process;
 
 mod recorder;
@@ -29,8 +35,11 @@ pub use self::consumer::{
     ACK_RESULTS, ConsumerMetrics, DEAD_LETTER_REASONS, HandlerMetrics, LEASE_EXTENSION_RESULTS,
     NO_HANDLER, OUTCOMES, RECEIVE_RESULTS,
 };
+pub use self::database::{Connections, DatabaseMetrics};
+pub use self::depth::{DeadDepth, Depth, DepthMetrics};
 pub use self::family::Family;
 pub use self::outbox::{OutboxDepth, OutboxMetrics};
+pub use self::readiness::CheckMetrics;
 pub use self::recorder::{MetricsError, Recorder, install};
 pub use self::sqs::{SQS_OPERATIONS, SQS_RESULTS, SqsMetrics};
-pub use self::upkeep::{PauseMetrics, PruneMetrics};
+pub use self::upkeep::{MeasuringMetrics, PauseMetrics, PruneMetrics, TableMetrics};

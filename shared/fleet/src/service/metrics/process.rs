@@ -2,8 +2,10 @@ use std::fmt::Write;
 use std::fs;
 
 use super::catalogue::{
-    Metric, PROCESS_CPU, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY, PROCESS_START_TIME,
+    LOG_LINES_LOST, Metric, PANICS, PROCESS_CPU, PROCESS_OPEN_FDS, PROCESS_RESIDENT_MEMORY,
+    PROCESS_START_TIME,
 };
+use crate::service::telemetry;
 
 /// What the kernel says in its files: ticks are 1/100 s to every program,
 /// whatever the kernel uses inside.
@@ -11,8 +13,8 @@ use super::catalogue::{
 /// Source: time(7), `USER_HZ`.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Appends the metrics of this process as the kernel tells them at this moment;
-/// what it does not tell (on another system, say) is left out.
+/// Appends the metrics of this process as it is at this moment: what its log has counted, and
+/// what the kernel tells; what that does not tell (on another system, say) is left out.
 pub(super) fn render_into(page: &mut String) {
     let stat = fs::read_to_string("/proc/self/stat")
         .ok()
@@ -31,6 +33,8 @@ pub(super) fn render_into(page: &mut String) {
         .zip(boot)
         .map(|(stat, boot)| boot + stat.start_seconds);
 
+    append(page, &PANICS, Some(telemetry::panics() as f64));
+    append(page, &LOG_LINES_LOST, Some(telemetry::lines_lost() as f64));
     append(
         page,
         &PROCESS_CPU,

@@ -121,6 +121,11 @@ mod tests {
             BreakerMetrics::new("billing", "postgres").changed_to(BreakerState::Open);
             PauseMetrics::new("billing").paused();
             PruneMetrics::new(&["inbox"]).succeeded();
+            DepthMetrics::new("billing");
+            MeasuringMetrics::new();
+            TableMetrics::new(&["inbox"]);
+            DatabaseMetrics::new();
+            CheckMetrics::new("database").passes();
             consumer.concurrency_limit.set(16);
             consumer.started_after(Duration::from_millis(3));
             consumer.committed_after(Duration::from_secs(400));

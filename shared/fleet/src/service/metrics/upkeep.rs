@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use metrics::Gauge;
@@ -53,5 +55,73 @@ impl PruneMetrics {
     pub fn succeeded(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.last_success.set(now.unwrap_or_default().as_secs_f64());
+    }
+}
+
+/// Whether this process measures queues for all others; a clone counts along.
+#[derive(Clone, Debug)]
+pub struct MeasuringMetrics {
+    measuring: Gauge,
+    queues: Arc<AtomicUsize>,
+}
+
+impl MeasuringMetrics {
+    /// Makes the metric of a process that measures nothing.
+    pub fn new() -> Self {
+        let metrics = Self {
+            measuring: metric::MEASURING.gauge(&[]),
+            queues: Arc::default(),
+        };
+        metrics.measuring.set(0);
+        metrics
+    }
+
+    /// Records that this process measures one queue more.
+    pub fn begins(&self) {
+        self.queues.fetch_add(1, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// Records that this process measures one queue less.
+    pub fn ends(&self) {
+        self.queues.fetch_sub(1, Ordering::Relaxed);
+        self.show();
+    }
+
+    fn show(&self) {
+        let is_measuring = self.queues.load(Ordering::Relaxed) > 0;
+        self.measuring.set(f64::from(u8::from(is_measuring)));
+    }
+}
+
+impl Default for MeasuringMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// About how many rows the tables have that grow with the work; a clone shows the same.
+#[derive(Clone, Debug)]
+pub struct TableMetrics {
+    rows: Arc<[(&'static str, Gauge)]>,
+}
+
+impl TableMetrics {
+    /// Makes the metrics of these tables, of which nothing is known.
+    pub fn new(tables: &[&'static str]) -> Self {
+        let gauge = |table: &&'static str| (*table, metric::TABLE_ROWS.gauge(&[table]));
+        let metrics = Self {
+            rows: tables.iter().map(gauge).collect(),
+        };
+        metrics.measured(&[]);
+        metrics
+    }
+
+    /// Shows how many rows these tables have; of the others nothing is known.
+    pub fn measured(&self, found: &[(String, u64)]) {
+        for (table, gauge) in self.rows.iter() {
+            let rows = found.iter().find(|(name, _)| name == table);
+            gauge.set(rows.map_or(f64::NAN, |(_, rows)| *rows as f64));
+        }
     }
 }

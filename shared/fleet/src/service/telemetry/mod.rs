@@ -20,6 +20,7 @@ use std::any::Any;
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use tracing_subscriber::EnvFilter;
@@ -36,6 +37,8 @@ const QUIET: &str =
     "aws_=warn,hyper=warn,h2=warn,rustls=warn,tower=warn,tokio_postgres=warn,mio=warn";
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Why logging cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +85,20 @@ pub fn flush() {
     }
 }
 
+/// Returns how many panics there were since logging began, those that were caught included.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Returns how many lines nobody read in time, or could not be written at all.
+pub fn lines_lost() -> u64 {
+    OUTPUT.get().map_or(0, Output::lost_lines)
+}
+
 /// Logs where a panic happened and of what type its payload is; the payload
 /// itself may hold what no log may.
 fn log_panic(panic: &PanicHookInfo<'_>) {
+    PANICS.fetch_add(1, Ordering::Relaxed);
     let location = panic
         .location()
         .map(ToString::to_string)

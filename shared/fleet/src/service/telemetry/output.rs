@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     idle: Condvar,
+    /// Since the start: dropped here, or refused by the sink.
+    lost_lines: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +73,7 @@ impl Output {
         let mut state = self.shared.lock();
         if state.pending.len() + line.len() > PENDING_BYTES_MAX {
             state.dropped_lines += 1;
+            self.shared.lost_lines.fetch_add(1, Ordering::Relaxed);
             return;
         }
         state.pending.extend_from_slice(line.as_bytes());
@@ -77,6 +81,11 @@ impl Output {
             drop(state);
             self.shared.work.notify_one();
         }
+    }
+
+    /// Returns how many lines were dropped or could not be written.
+    pub(super) fn lost_lines(&self) -> u64 {
+        self.shared.lost_lines.load(Ordering::Relaxed)
     }
 
     /// Waits until all lines are written, at most [`FLUSH_WAIT_MAX`].
@@ -105,7 +114,9 @@ impl Shared {
         let mut lines = Vec::new();
         loop {
             let dropped = self.take(&mut lines);
-            write_all(&mut sink, &lines);
+            let unwritten = write_all(&mut sink, &lines);
+            let lost = unwritten.iter().filter(|byte| **byte == b'\n').count();
+            self.lost_lines.fetch_add(lost as u64, Ordering::Relaxed);
             if dropped > 0 {
                 write_all(&mut sink, note(dropped).as_bytes());
             }
@@ -147,20 +158,21 @@ fn note(dropped_lines: u64) -> String {
     )
 }
 
-/// Writes all bytes; gives up at an error, which a closed or full stderr gives
-/// for ever: there is nowhere to tell it.
-fn write_all(sink: &mut impl Write, mut bytes: &[u8]) {
+/// Writes all bytes and returns what it could not write; gives up at an error, which a closed
+/// or full stderr gives for ever: there is nowhere to tell it.
+fn write_all<'a>(sink: &mut impl Write, mut bytes: &'a [u8]) -> &'a [u8] {
     while !bytes.is_empty() {
         match sink.write(bytes) {
-            Ok(0) => return,
+            Ok(0) => break,
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 thread::park_timeout(WOULD_BLOCK_PAUSE);
             }
-            Err(_) => return,
+            Err(_) => break,
         }
     }
+    bytes
 }
 
 #[cfg(test)]
@@ -235,6 +247,7 @@ mod tests {
         };
         assert_eq!(next(), "first\n");
         assert_eq!(next().lines().count(), PENDING_BYTES_MAX / 1024);
+        assert_eq!(output.lost_lines(), 1_976);
         let note = next();
         assert!(
             note.contains("dropped") && note.contains("\"lines\":1976}"),
@@ -251,6 +264,7 @@ mod tests {
             .send(Err(io::ErrorKind::BrokenPipe.into()))
             .unwrap();
         output.flush();
+        assert_eq!(output.lost_lines(), 1);
         output.push("next\n");
         reader.ticket.send(Ok(())).unwrap();
         assert_eq!(reader.read.recv().expect("written"), b"next\n");
