@@ -46,7 +46,7 @@ quick: preflight postgres
 ##### Testing
 
 .PHONY: test
-test: preflight postgres python test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
+test: preflight postgres python containers test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
 
 # Tests mostly wait, for leases, processes and databases: three at a time a core
 # take less than half as long as one.
@@ -98,6 +98,8 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(SCRIPTS)/deny.sh "$(TARGET)"
 	$(SCRIPTS)/terraform.sh "$(TARGET)"
 	$(SCRIPTS)/checkov.sh "$(TARGET)"
+	$(SCRIPTS)/hadolint.sh "$(TARGET)"
+	$(SCRIPTS)/manifests.sh "$(TARGET)"
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
 
@@ -124,6 +126,11 @@ postgres: ## Finds a Postgres for private clusters, or unpacks one below the tar
 .PHONY: python
 python:
 	@$(SCRIPTS)/venv.sh "$(TARGET)" >/dev/null || { echo 'SKIP boto3: see above'; [ -z "$$CI" ]; }
+
+# They make the container's image and run it, for one of the Rust tests.
+.PHONY: containers
+containers:
+	@$(SCRIPTS)/containers.sh "$(TARGET)" >/dev/null || { echo 'SKIP image: see above'; [ -z "$$CI" ]; }
 
 .PHONY: sample
 sample: ## Makes the sample orders and what they add up to anew.

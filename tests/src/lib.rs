@@ -10,6 +10,8 @@ pub mod patience;
 
 pub mod programs;
 
+pub mod dockerfile;
+
 pub mod process;
 
 pub mod terminal;

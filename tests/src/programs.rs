@@ -24,27 +24,42 @@ pub fn repository() -> &'static Path {
         .expect("the tests are a folder of the workspace")
 }
 
+/// Returns the directory in which cargo built this test: of its profile, in that of the target.
+pub fn profile_directory() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let directory = test.parent().and_then(Path::parent);
+    directory
+        .expect("a test is in target/PROFILE/deps")
+        .to_owned()
+}
+
+/// Returns the target directory of this test.
+pub fn target_directory() -> PathBuf {
+    let directory = profile_directory();
+    let target = directory.parent();
+    target
+        .expect("a profile's directory is in the target directory")
+        .to_owned()
+}
+
+/// Takes from a program what cargo tells a test about its package: it would make build scripts run anew.
+pub fn forget_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_about_a_package) {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Builds a program where this test was built; nothing is done when it is up to date.
 fn build(package: &str, binary: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it is");
-    let profile_directory = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("a test is in target/PROFILE/deps");
-    let target = profile_directory
-        .parent()
-        .expect("a profile's directory is in the target directory");
+    let (profile_directory, target) = (profile_directory(), target_directory());
     let profile = match profile_directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells a test about its package would make build scripts run anew.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_about_a_package) {
-            cargo.env_remove(name);
-        }
-    }
+    forget_package(&mut cargo);
     let output = cargo
         .args(["build", "--locked", "--offline", "--profile", profile])
         .args(["--package", package, "--bin", binary, "--target-dir"])
