@@ -100,6 +100,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(SCRIPTS)/checkov.sh "$(TARGET)"
 	$(SCRIPTS)/hadolint.sh "$(TARGET)"
 	$(SCRIPTS)/manifests.sh "$(TARGET)"
+	$(SCRIPTS)/systemd.sh
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
 

@@ -1,4 +1,4 @@
-//! What a process has cost so far.
+//! What a process does with the processors: its time, its threads.
 
 use std::time::Duration;
 
@@ -19,4 +19,18 @@ pub fn cpu_time(process: u32) -> Duration {
     let ticks = |at: usize| -> u32 { fields[at].parse().expect("ticks are a number") };
     // Fields 14 and 15 of proc(5); the two before the rest are cut off.
     TICK * (ticks(11) + ticks(12))
+}
+
+/// Counts the threads of a process that have a name.
+///
+/// # Panics
+///
+/// There is no such process.
+pub fn threads(process: u32, name: &str) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("the process is alive");
+    let is_named = |task: &std::fs::DirEntry| {
+        // A thread that has just ended has no name any more.
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    tasks.flatten().filter(is_named).count()
 }

@@ -11,6 +11,7 @@ use fleet::service::shutdown::Shutdown;
 use fleet::service::telemetry;
 
 use anyhow::Context as _;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::app::App;
 use crate::exit::Exit;
@@ -34,8 +35,9 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Starts logging, listens for signals, and serves probes and metrics.
-    pub(crate) fn start(app: &App, config: &ServiceConfig) -> Result<Self, Exit> {
+    /// Starts logging, listens for signals, and serves probes and metrics; handlers are to run on
+    /// `runtime`.
+    pub(crate) fn start(app: &App, config: &ServiceConfig, runtime: &Handle) -> Result<Self, Exit> {
         telemetry::init(&config.log).context("cannot start logging")?;
         let recorder = metrics::install(app.version, app.commit).context("cannot start metrics")?;
         // A taken port is a matter of configuration.
@@ -61,6 +63,7 @@ impl Host {
             version = app.version,
             commit = app.commit,
             admin.addr = %host.admin_addr,
+            threads = runtime.metrics().num_workers(),
             "{} starts",
             app.name
         );
@@ -106,9 +109,10 @@ impl Host {
     }
 }
 
-/// Builds the runtime on which handlers run.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// Builds the runtime on which handlers run: a thread for each CPU that the process may use, by its
+/// affinity and by the quota of its cgroup.
+pub(crate) fn runtime() -> Result<Runtime, Exit> {
+    let runtime = Builder::new_multi_thread()
         .thread_name("fleet-worker")
         .enable_all()
         .build();

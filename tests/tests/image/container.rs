@@ -78,13 +78,13 @@ impl<'a> Container<'a> {
         Process::start(command).ended().await
     }
 
-    /// Returns what the kernel says of its process.
-    pub(crate) async fn status(&self) -> String {
+    /// Returns the id that its process has outside.
+    pub(crate) async fn id(&self) -> u32 {
         let state = Process::start(self.runc(&["state", &self.id]))
             .ended()
             .await;
         let id = state.with_code(0).json()["pid"].as_u64().unwrap();
-        fs::read_to_string(format!("/proc/{id}/status")).unwrap()
+        id.try_into().unwrap()
     }
 
     /// Sends the signal that the image names, and waits for the end.

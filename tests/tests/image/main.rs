@@ -16,6 +16,7 @@ mod image;
 mod tools;
 
 use fleet_tests::books::{order, placed};
+use fleet_tests::cpu::threads;
 use fleet_tests::probe::Probe;
 use fleet_tests::site::Site;
 
@@ -127,7 +128,9 @@ async fn as_nobody_on_a_root_that_is_read_only_it_works_and_ends_when_it_is_told
     probe.until_ready().await;
     site.books.until_count("billing.invoices", 1).await;
 
-    let status = container.status().await;
+    let id = container.id().await;
+    assert_eq!(threads(id, "fleet-worker"), 1, "it may use one CPU");
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     for expected in [
         "Uid:\t65532\t65532\t65532\t65532",
         "CapEff:\t0000000000000000",

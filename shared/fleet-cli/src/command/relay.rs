@@ -19,7 +19,7 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
     let Loaded { settings, report } = settings::serving(env, &consumers)?;
     let store = database::for_work(&settings.database)?;
     let runtime = runtime()?;
-    let host = Host::start(&app, &settings.service)?;
+    let host = Host::start(&app, &settings.service, runtime.handle())?;
     host.warn(&report.warnings);
     runtime.block_on(async {
         let sqs = Sqs::connect().await;

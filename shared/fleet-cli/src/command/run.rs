@@ -22,7 +22,7 @@ pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
         settings::serving(env, &consumers.iter().collect::<Vec<_>>())?;
     let store = database::for_work(&settings.database)?;
     let runtime = runtime()?;
-    let host = Host::start(&app, &settings.service)?;
+    let host = Host::start(&app, &settings.service, runtime.handle())?;
     host.warn(&report.warnings);
     runtime.block_on(async {
         let sqs = Sqs::connect().await;

@@ -21,6 +21,7 @@ use fleet::consume::{Progress, Worker};
 use fleet::queue::Sqs;
 use fleet::service::config::{Env, Loaded};
 use fleet::store::{self, MigrateOptions};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -114,7 +115,7 @@ async fn work(
     let Loaded { settings, report } =
         settings::serving(&overlay, &consumers.iter().collect::<Vec<_>>())?;
     let store = database::for_work(&settings.database)?;
-    let host = Host::start(app, &settings.service)?;
+    let host = Host::start(app, &settings.service, &Handle::current())?;
     host.warn(&report.warnings);
     let sqs = Sqs::local(&addresses.endpoint);
     let site = Site {
