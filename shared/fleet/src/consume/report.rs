@@ -118,7 +118,10 @@ fn reason(outcome: &Outcome) -> Option<String> {
     }
 }
 
-/// Returns the trace id of a W3C `traceparent`: the second of its four parts.
+/// Returns the trace id of a W3C `traceparent`: the second of its four parts, 32 hexadecimal digits.
+///
+/// What looks otherwise is anything that a producer wrote there.
 fn trace_id(trace_parent: &str) -> Option<&str> {
-    trace_parent.split('-').nth(1)
+    let id = trace_parent.split('-').nth(1);
+    id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

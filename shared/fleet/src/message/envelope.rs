@@ -127,7 +127,7 @@ pub(crate) fn decode_data<E: Event>(data: &str) -> Result<E, DecodeError> {
     }
     let mut json = serde_json::Deserializer::from_str(data);
     serde_path_to_error::deserialize(&mut json).map_err(|misfit| DecodeError::Schema {
-        path: misfit.path().to_string(),
+        path: error::without_keys(misfit.path()),
         problem: error::without_values(misfit.inner()),
     })
 }

@@ -82,6 +82,8 @@ impl QueueErrorKind {
             | "SignatureDoesNotMatch"
             | "UnrecognizedClientException"
             | "InvalidAccessKeyId" => Self::Credentials,
+            // No refusal has such a status: this is the answer of something else, or half of one.
+            _ if status < 400 => Self::Unreachable,
             _ if status >= 500 => Self::Server,
             _ if status == 429 => Self::Throttled,
             _ if status == 401 || status == 403 => Self::Credentials,

@@ -6,6 +6,7 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
 
+use super::said;
 use crate::queue::{Entries, EntryError, QueueError, QueueErrorKind};
 use crate::service::metrics::SqsMetrics;
 
@@ -37,7 +38,7 @@ where
             code.as_deref().unwrap_or_default(),
             service.raw().status().as_u16(),
         ),
-        _ if has_cause::<CredentialsError>(&error) => QueueErrorKind::Credentials,
+        _ if said::has_cause::<CredentialsError>(&error) => QueueErrorKind::Credentials,
         SdkError::ConstructionFailure(_) => QueueErrorKind::Refused,
         _ => QueueErrorKind::Unreachable,
     };
@@ -45,7 +46,7 @@ where
         operation,
         kind,
         code,
-        source: Some(Box::new(error)),
+        source: Some(said::without_request(&error).into()),
     }
 }
 
@@ -98,15 +99,4 @@ pub(super) fn in_order<S, T>(
         set(&entry.id, Err(error));
     }
     entries
-}
-
-fn has_cause<C: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<C>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

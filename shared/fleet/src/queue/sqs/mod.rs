@@ -1,5 +1,8 @@
 //! SQS itself, through the AWS SDK: the only folder that names it.
 
+/// What SQS and the SDK say, without the request.
+mod said;
+
 /// Calls: counted, and their errors classified.
 mod call;
 

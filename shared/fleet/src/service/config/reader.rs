@@ -212,9 +212,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Tells whether a text looks like an address with a user or a password in it.
+/// Tells whether a text may be an address with a user or a password in it, however malformed.
 fn carries_credentials(text: &str) -> bool {
-    text.contains("://") && text.contains('@')
+    text.contains('@')
 }
 
 /// Accepts every value.

@@ -6,6 +6,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
+use super::cause;
 use super::escape::{Quotes, quote};
 
 /// Digits of a second in a timestamp: enough to order the lines of a process.
@@ -180,13 +181,7 @@ impl<S: Sink> Visit for Visitor<'_, S> {
 
     /// Writes the error and its causes, joined by colons.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            let _ = write!(chain, ": {error}");
-            cause = error.source();
-        }
-        self.text(field, format_args!("{chain}"));
+        self.text(field, format_args!("{}", cause::chain(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -10,6 +10,8 @@
 
 mod escape;
 
+mod cause;
+
 mod line;
 
 mod output;

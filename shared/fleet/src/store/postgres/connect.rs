@@ -47,9 +47,7 @@ const SET_CONNECTION_CHECK: &str = "
 /// than silently left out.
 pub(super) fn config(url: &str) -> Result<Config, StoreError> {
     let refused = |why: String| StoreError::new(StoreErrorClass::Misconfigured, why);
-    // The driver's error names the part, never the password.
-    let mut config = Config::from_str(url)
-        .map_err(|error| StoreError::new(StoreErrorClass::Misconfigured, error))?;
+    let mut config = Config::from_str(url).map_err(|error| failure::of_address(&error))?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(refused(
             "the address of the database names no host".to_owned(),
@@ -217,6 +215,7 @@ mod tests {
             "postgres://u:secret@h:port/x",
             "postgres:///x",
             "mysql://u:secret@h/x",
+            "postgres://u:p@ss?secret=x@h/x",
         ] {
             let error = config(url).unwrap_err();
             assert_eq!(error.class, StoreErrorClass::Misconfigured, "{url}");

@@ -3,6 +3,7 @@ use std::io;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
+use super::said;
 use crate::store::{StoreError, StoreErrorClass};
 
 /// What the pool is told when a server accepts a connection and then hangs.
@@ -20,7 +21,7 @@ pub(super) fn of_statement(error: tokio_postgres::Error) -> StoreError {
     StoreError {
         class,
         sqlstate,
-        source: Some(Box::new(error)),
+        source: Some(said::without_values(&error).into()),
     }
 }
 
@@ -52,8 +53,13 @@ pub(super) fn of_connect(error: tokio_postgres::Error) -> StoreError {
     StoreError {
         class: StoreErrorClass::Unavailable,
         sqlstate,
-        source: Some(Box::new(error)),
+        source: Some(said::without_values(&error).into()),
     }
+}
+
+/// Makes the error of an address that the driver cannot read, and may quote.
+pub(super) fn of_address(error: &tokio_postgres::Error) -> StoreError {
+    StoreError::new(StoreErrorClass::Misconfigured, said::without_values(error))
 }
 
 /// Makes the error of a server that keeps its connection and says nothing.

@@ -3,6 +3,9 @@
 //! Nothing of a message is held in this room: a transaction owns its
 //! connection, and the connection's state is looked after in `session` alone.
 
+/// What the server and the driver say, without the data.
+mod said;
+
 /// What the driver and the pool say, as classes.
 mod failure;
 
