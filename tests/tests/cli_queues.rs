@@ -22,8 +22,8 @@ async fn what_changes_fits_into_120_columns() {
     let ended = site.run(&["queues"]).await.with_code(0);
     assert!(ended.stdout.lines().all(|line| line.len() <= COLUMNS));
     assert_snapshot!(ended.stdout, @"
-    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD  PROCESSES  PAUSED
-    billing   billing        3          0        0     1          0  no
+    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  OLDEST  DEAD  PROCESSES  PAUSED
+    billing   billing        3          0        0  -          1          0  no
     ");
 }
 
@@ -32,8 +32,8 @@ async fn the_settings_are_shown_on_demand() {
     let site = busy().await;
     let ended = site.run(&["queues", "--wide"]).await.with_code(0);
     assert_snapshot!(ended.stdout, @"
-    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD  PROCESSES  CONCURRENCY  ATTEMPTS  TIMEOUT  VISIBILITY  RETENTION  MAX RECEIVES  PAUSED
-    billing   billing        3          0        0     1          0           16         5     30 s        60 s        4 d           100  no
+    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  OLDEST  DEAD  PROCESSES  CONCURRENCY  ATTEMPTS  TIMEOUT  VISIBILITY  RETENTION  MAX RECEIVES  PAUSED
+    billing   billing        3          0        0  -          1          0           16         5     30 s        60 s        4 d           100  no
     ");
     let ended = site.run(&["queues", "--wide", "--json"]).await;
     ended.with_code(2);
@@ -57,8 +57,8 @@ async fn without_a_database_the_queues_are_shown_alone() {
     site.env.remove("DATABASE_URL");
     let ended = site.run(&["queues"]).await.with_code(0);
     assert_snapshot!(ended.stdout, @"
-    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD  PROCESSES  PAUSED
-    billing   billing        3          0        0     1  -          -
+    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  OLDEST  DEAD  PROCESSES  PAUSED
+    billing   billing        3          0        0  -          1  -          -
     ");
 }
 

@@ -226,8 +226,8 @@ async fn without_a_terminal_it_prints_once() {
     assert!(!ended.stdout.contains('\u{1b}'));
     assert_snapshot!(ended.stdout, @"
     CONSUMERS
-    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD   RATE  BUSY  P99  PROCESSES  STATE
-    billing   billing        3          0        0     1  0.0/s   0/0  -            0  nobody serves it
+    CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD  LAG   RATE  BUSY  P99  PROCESSES  STATE
+    billing   billing        3          0        0     1  -    0.0/s   0/0  -            0  nobody serves it
 
     PROCESSES
     none has shown itself lately

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fleet::Consumer;
 use fleet::consume::{Limits, Parts, Queues, Valve, Worker};
 use fleet::queue::{ClientOptions, Queue, Sqs, name_of};
-use fleet::service::config::ConsumerConfig;
+use fleet::service::config::{ConsumerConfig, QueueUrl};
 use fleet::service::retry::Backoff;
 use fleet::store::PostgresStore;
 
@@ -19,6 +19,8 @@ use crate::settings::Settings;
 /// What the consumers of one process have in common.
 pub(crate) struct Site<'a> {
     pub(crate) settings: &'a Settings,
+    /// The queues of all consumers of the program, as far as they are known here.
+    pub(crate) queues: &'a [QueueUrl],
     pub(crate) sqs: &'a Sqs,
     pub(crate) store: &'a PostgresStore,
     pub(crate) host: &'a Host,
@@ -91,6 +93,7 @@ async fn recruit(
         sqs,
         store,
         host,
+        ..
     } = site;
     let service = &settings.service;
     let url = config.queue_url.as_str();

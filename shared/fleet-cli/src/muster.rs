@@ -9,6 +9,9 @@ use serde::Serialize;
 /// How lately a process has to have shown itself to count as serving: it does so every four seconds.
 pub(crate) const SEEN_WITHIN: Duration = Duration::from_secs(15);
 
+/// How lately a queue has to have been measured: that is done every fifteen seconds.
+const MEASURED_WITHIN: Duration = Duration::from_secs(60);
+
 /// How long a process that shows itself no more is told of: whoever looks now wants to know.
 const MISSED_WITHIN: Duration = Duration::from_secs(10 * 60);
 
@@ -18,6 +21,7 @@ pub(crate) struct Muster {
     /// Those that serve, and those that were lost lately.
     pub(crate) processes: Vec<Sighting>,
     pauses: Vec<Pause>,
+    lags: Vec<(String, Duration)>,
 }
 
 /// Who paused a consumer, and why.
@@ -38,6 +42,7 @@ impl Muster {
         Ok(Self {
             processes: store.processes(MISSED_WITHIN).await?,
             pauses: store.pauses(consumers, &[]).await?,
+            lags: store.lags(MEASURED_WITHIN).await?,
         })
     }
 
@@ -50,6 +55,12 @@ impl Muster {
         present
             .filter_map(|seen| seen.consumers.iter().find(|one| one.name == consumer))
             .collect()
+    }
+
+    /// Returns about how old the oldest message is that waits in a queue, if somebody measures it.
+    pub(crate) fn lag(&self, queue: &str) -> Option<Duration> {
+        let lag = self.lags.iter().find(|(name, _)| name == queue)?;
+        Some(lag.1)
     }
 
     /// Returns the pause of a consumer.

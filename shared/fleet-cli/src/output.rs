@@ -172,6 +172,17 @@ pub(crate) fn is_hidden(c: char) -> bool {
     }
 }
 
+/// Writes an age in its two largest units.
+pub(crate) fn age(secs: u64) -> String {
+    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{secs} s"),
+        (0, 0, _) => format!("{minutes} m {} s", secs % 60),
+        (0, _, _) => format!("{hours} h {minutes} m"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

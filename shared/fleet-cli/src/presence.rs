@@ -1,10 +1,13 @@
 //! What a serving process does beside its work.
 
+use std::sync::Arc;
+
 use fleet::consume::Worker;
+use fleet::queue::{ClientOptions, Directory};
+use fleet::service::config::QueueUrl;
 use fleet::service::machine;
-use fleet::service::metrics::{DepthMetrics, MeasuringMetrics, TableMetrics};
 use fleet::store::Process;
-use fleet::upkeep::{Serving, Upkeep};
+use fleet::upkeep::{Serving, Sounded, Upkeep};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -20,8 +23,14 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Names the process as one of `kind` and starts what needs no tables.
-    pub(crate) fn begin(app: &App, kind: &str, site: &Site<'_>) -> Result<Self, Exit> {
+    /// Names the process as one of `kind` and starts what needs no tables: it measures queues, when
+    /// it is its turn, those of other processes included.
+    pub(crate) fn begin(
+        app: &App,
+        kind: &str,
+        site: &Site<'_>,
+        workers: &[Worker],
+    ) -> Result<Self, Exit> {
         let process = Process {
             id: Uuid::new_v4().to_string(),
             host: machine::host_name(),
@@ -35,11 +44,7 @@ impl Presence {
         let (aside, health) = (site.host.aside(), site.host.health.clone());
         let upkeep = Upkeep::start(store, aside, health, &site.host.jitter);
         upkeep.watch_connections(site.store);
-        MeasuringMetrics::new();
-        TableMetrics::new(&["inbox", "outbox", "attempts", "dead_letters"]);
-        for consumer in &site.settings.consumers {
-            DepthMetrics::new(consumer.queue_url.name());
-        }
+        upkeep.measure(sounded(site, workers), &process.id);
         Ok(Self { process, upkeep })
     }
 
@@ -55,4 +60,20 @@ impl Presence {
     pub(crate) async fn end(self) {
         self.upkeep.end().await;
     }
+}
+
+/// Returns the queues that this process can measure, with clients that nothing else waits for.
+fn sounded(site: &Site<'_>, workers: &[Worker]) -> Vec<Sounded> {
+    let directory: Arc<dyn Directory> = Arc::new(site.sqs.clone());
+    let of = |url: &QueueUrl| {
+        let serving = workers
+            .iter()
+            .find(|worker| worker.limits().queue == url.name());
+        Sounded {
+            queue: Arc::new(site.sqs.queue(url.as_str(), ClientOptions::calling())),
+            directory: Arc::clone(&directory),
+            progress: serving.map(Worker::progress),
+        }
+    };
+    site.queues.iter().map(of).collect()
 }

@@ -3,7 +3,7 @@
 use fleet::Consumer;
 use fleet::service::config::{
     AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, Problem, QueueUrl, Reader,
-    ServiceConfig, consumer_prefix, load,
+    ServiceConfig, Value as _, consumer_prefix, load,
 };
 
 use crate::exit::Exit;
@@ -148,6 +148,15 @@ pub(crate) fn sending(
         reader.required(&variable, "the queue's URL", |_| Ok(()))
     });
     Ok(loaded.map_err(Exit::refused)?.settings)
+}
+
+/// Returns the queues of the program's consumers that this environment names, whichever of them
+/// a process serves; what is no URL is passed over.
+pub(crate) fn known_queues(env: &dyn Env, consumers: &[Consumer]) -> Vec<QueueUrl> {
+    let named = named_queues(env, consumers).into_iter();
+    named
+        .filter_map(|(_, url)| QueueUrl::parse(&url).ok())
+        .collect()
 }
 
 /// Returns which of the consumers have queues in this environment, and their URLs.

@@ -17,6 +17,8 @@ use crate::{database, output, settings};
 struct Row {
     #[serde(flatten)]
     queue: QueueState,
+    /// About how old the oldest message is that waits; unknown when no process measures it.
+    oldest_age_secs: Option<u64>,
     /// How many processes serve it; unknown without a database.
     processes: Option<usize>,
     /// Whether it is paused; unknown without a database.
@@ -85,6 +87,7 @@ impl Row {
     fn of(queue: QueueState) -> Self {
         Self {
             queue,
+            oldest_age_secs: None,
             processes: None,
             paused: None,
             pause: None,
@@ -92,6 +95,8 @@ impl Row {
     }
 
     fn complete(&mut self, muster: &Muster) {
+        let lag = muster.lag(&self.queue.queue);
+        self.oldest_age_secs = lag.map(|lag| lag.as_secs());
         self.processes = Some(muster.serving(&self.queue.consumer).len());
         self.pause = muster.pause(&self.queue.consumer);
         self.paused = Some(self.pause.is_some());
@@ -100,12 +105,13 @@ impl Row {
 
 /// Lays out what changes by itself, for 120 columns.
 fn table(rows: &[Row]) -> String {
-    const HEADINGS: [&str; 8] = [
+    const HEADINGS: [&str; 9] = [
         "CONSUMER",
         "QUEUE",
         "BACKLOG",
         "IN FLIGHT",
         "DELAYED",
+        "OLDEST",
         "DEAD",
         "PROCESSES",
         "PAUSED",
@@ -115,12 +121,13 @@ fn table(rows: &[Row]) -> String {
 
 /// Lays out everything, the settings included.
 fn wide(rows: &[Row]) -> String {
-    const HEADINGS: [&str; 14] = [
+    const HEADINGS: [&str; 15] = [
         "CONSUMER",
         "QUEUE",
         "BACKLOG",
         "IN FLIGHT",
         "DELAYED",
+        "OLDEST",
         "DEAD",
         "PROCESSES",
         "CONCURRENCY",
@@ -149,6 +156,7 @@ fn changing(row: &Row) -> Vec<String> {
         queue.backlog.to_string(),
         queue.in_flight.to_string(),
         queue.delayed.to_string(),
+        or_dash(row.oldest_age_secs.map(output::age)),
         or_dash(queue.dead_letters),
         or_dash(row.processes),
         match (&row.pause, row.paused) {

@@ -17,6 +17,7 @@ use crate::{database, settings};
 pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
     let consumers: Vec<&Consumer> = app.consumers.iter().collect();
     let Loaded { settings, report } = settings::serving(env, &consumers)?;
+    let queues = settings::known_queues(env, &app.consumers);
     let store = database::for_work(&settings.database)?;
     let runtime = runtime()?;
     let host = Host::start(&app, &settings.service, runtime.handle())?;
@@ -25,6 +26,7 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
         let sqs = Sqs::connect().await;
         let site = Site {
             settings: &settings,
+            queues: &queues,
             sqs: &sqs,
             store: &store,
             host: &host,
@@ -38,7 +40,7 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
 
 async fn serve(app: &App, site: &Site<'_>) -> Result<(), Exit> {
     crew::find_all(site).await?;
-    let presence = Presence::begin(app, "relay", site)?;
+    let presence = Presence::begin(app, "relay", site, &[])?;
     crew::await_schema(site, app).await;
     presence.serve(&[]);
     site.host.health.set_started();
@@ -54,6 +56,7 @@ pub(crate) async fn publish(site: &Site<'_>) {
         sqs,
         store,
         host,
+        ..
     } = site;
     let destinations: BTreeMap<String, Arc<dyn Queue>> = settings
         .consumers

@@ -17,6 +17,7 @@ use crate::{database, settings};
 
 /// Runs consumers until SIGTERM, or until their queues are empty.
 pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
+    let queues = settings::known_queues(env, &app.consumers);
     let consumers = choose(&mut app, &args.consumers)?;
     let Loaded { settings, report } =
         settings::serving(env, &consumers.iter().collect::<Vec<_>>())?;
@@ -28,6 +29,7 @@ pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
         let sqs = Sqs::connect().await;
         let site = Site {
             settings: &settings,
+            queues: &queues,
             sqs: &sqs,
             store: &store,
             host: &host,
@@ -49,7 +51,7 @@ async fn serve(
     // Boxed: it holds a call of the SDK, and only for a moment.
     let preparing = Box::pin(async {
         let workers = crew::recruit_all(consumers, site).await?;
-        let presence = Presence::begin(app, "run", site)?;
+        let presence = Presence::begin(app, "run", site, &workers)?;
         crew::await_schema(site, app).await;
         Ok((workers, presence))
     });

@@ -114,12 +114,14 @@ async fn work(
     let overlay = Overlay::new(env, addresses, &consumers, args.drain);
     let Loaded { settings, report } =
         settings::serving(&overlay, &consumers.iter().collect::<Vec<_>>())?;
+    let queues = settings::known_queues(&overlay, &consumers);
     let store = database::for_work(&settings.database)?;
     let host = Host::start(app, &settings.service, &Handle::current())?;
     host.warn(&report.warnings);
     let sqs = Sqs::local(&addresses.endpoint);
     let site = Site {
         settings: &settings,
+        queues: &queues,
         sqs: &sqs,
         store: &store,
         host: &host,
@@ -145,7 +147,7 @@ async fn serve(
     }
     let workers = crew::recruit_all(consumers, site).await?;
     let progress: Vec<_> = workers.iter().map(Worker::progress).collect();
-    let presence = Presence::begin(app, "dev", site)?;
+    let presence = Presence::begin(app, "dev", site, &workers)?;
     presence.serve(&workers);
     let mut working = run::start(workers, host);
     host.health.set_started();

@@ -138,7 +138,7 @@ pub use error::{BatchError, HandlerError, Seal};
 pub use handler::{BatchHandler, Handler};
 pub use lease::{EndedLease, Lease, LeaseLost, Leases};
 pub use outcome::Outcome;
-pub use progress::{Progress, Snapshot};
+pub use progress::{Progress, Reception, Snapshot};
 pub use rehearse::{Rehearsal, RehearsalError};
 pub use router::Consumer;
 pub use settlement::{Facts, Settlement, decide};

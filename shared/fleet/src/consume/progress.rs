@@ -1,13 +1,23 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::latencies::Latencies;
+use crate::message::Message;
+
+/// Receives that are this far apart at most are looked at as one: a process shows itself about as
+/// often.
+const RECEPTION: Duration = Duration::from_secs(5);
+
+/// A message that was received more often is in trouble of its own and says nothing of the queue.
+///
+/// Source: SQS developer guide, `ApproximateAgeOfOldestMessage`, which passes it over as well.
+const TELLING_RECEIVES_MAX: u32 = 2;
 
 /// How far a consumer has come: what a drain needs to know, and those who watch it.
 #[derive(Debug, Default)]
@@ -20,6 +30,20 @@ pub struct Progress {
     retries_until: Mutex<Option<Instant>>,
     down: Mutex<BTreeSet<Cow<'static, str>>>,
     latencies: Latencies,
+    worked: AtomicU64,
+    worked_micros: AtomicU64,
+    reception: Mutex<Option<Reception>>,
+}
+
+/// What receives have brought of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// When the first of them brought something.
+    began_at: Timestamp,
+    /// When the last one did.
+    pub at: Timestamp,
+    /// When the oldest message was sent that they brought.
+    pub oldest_sent: Timestamp,
 }
 
 /// One look at a consumer's progress.
@@ -73,6 +97,18 @@ impl Progress {
         self.latencies.take_p99()
     }
 
+    /// Returns how many messages have come to an outcome, and how long that took their handlers in all.
+    pub fn worked(&self) -> (u64, Duration) {
+        let micros = self.worked_micros.load(Ordering::Relaxed);
+        let count = self.worked.load(Ordering::Relaxed);
+        (count, Duration::from_micros(micros))
+    }
+
+    /// Returns what the last receives brought that brought something.
+    pub fn reception(&self) -> Option<Reception> {
+        *self.lock_reception()
+    }
+
     pub(super) fn set_down(&self, dependencies: impl Iterator<Item = Cow<'static, str>>) {
         let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
         *down = dependencies.collect();
@@ -87,6 +123,30 @@ impl Progress {
         }
     }
 
+    /// Notes what a receive brought, if it brought anything.
+    pub(super) fn brought(&self, messages: &[Message], at: Timestamp) {
+        if messages.is_empty() {
+            return;
+        }
+        let telling = messages
+            .iter()
+            .filter(|message| message.receive_count <= TELLING_RECEIVES_MAX);
+        let oldest_sent = telling.map(|message| message.sent_at).min().unwrap_or(at);
+        let mut reception = self.lock_reception();
+        *reception = Some(match *reception {
+            Some(known) if at < known.began_at + RECEPTION => Reception {
+                at,
+                oldest_sent: known.oldest_sent.min(oldest_sent),
+                ..known
+            },
+            _ => Reception {
+                began_at: at,
+                at,
+                oldest_sent,
+            },
+        });
+    }
+
     pub(super) fn received(&self) {
         self.received.fetch_add(1, Ordering::AcqRel);
     }
@@ -98,6 +158,9 @@ impl Progress {
     /// Notes how long a message took.
     pub(super) fn took(&self, took: Duration) {
         self.latencies.record(took);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.worked_micros.fetch_add(micros, Ordering::Relaxed);
+        self.worked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a message whose event is done, and returns how many there were before.
@@ -116,5 +179,62 @@ impl Progress {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *until = Some(until.map_or(due, |before| before.max(due)));
+    }
+
+    fn lock_reception(&self) -> MutexGuard<'_, Option<Reception>> {
+        self.reception
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Attributes, MessageId, Receipt};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn message(sent: i64, receive_count: u32) -> Message {
+        Message {
+            id: MessageId("m".to_owned()),
+            receipt: Receipt("r".to_owned()),
+            body: String::new(),
+            attributes: Attributes::default(),
+            receive_count,
+            sent_at: at(sent),
+            group_id: None,
+            trace_header: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn receives_that_follow_each_other_are_one_reception() {
+        let progress = Progress::default();
+        let told = |progress: &Progress| {
+            let reception = progress.reception()?;
+            Some((reception.at, reception.oldest_sent))
+        };
+        progress.brought(&[], at(90));
+        assert_eq!(told(&progress), None, "nothing was brought");
+        progress.brought(&[message(70, 1), message(50, 2)], at(100));
+        assert_eq!(told(&progress), Some((at(100), at(50))));
+        progress.brought(&[message(80, 1)], at(104));
+        assert_eq!(told(&progress), Some((at(104), at(50))));
+        progress.brought(&[], at(109));
+        assert_eq!(told(&progress), Some((at(104), at(50))));
+        progress.brought(&[message(101, 1)], at(105));
+        assert_eq!(told(&progress), Some((at(105), at(101))), "a new one");
+    }
+
+    #[test]
+    fn a_message_in_trouble_says_nothing_of_the_age_of_the_queue() {
+        let progress = Progress::default();
+        progress.brought(&[message(10, 3), message(20, 7)], at(100));
+        let reception = progress.reception().unwrap();
+        assert_eq!((reception.at, reception.oldest_sent), (at(100), at(100)));
     }
 }

@@ -108,7 +108,9 @@ impl Receiver {
         metrics.receive_completed();
         let finding = match answer {
             Ok(messages) => {
-                self.station.progress.polled(messages.is_empty());
+                let (progress, now) = (&self.station.progress, self.station.clock.now());
+                progress.polled(messages.is_empty());
+                progress.brought(messages, now);
                 let result = if messages.is_empty() {
                     "empty"
                 } else {

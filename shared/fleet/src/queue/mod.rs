@@ -9,6 +9,7 @@ mod bucket;
 mod sqs;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,6 +73,17 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     fn is_fifo(&self) -> bool {
         self.name().ends_with(".fifo")
     }
+}
+
+/// Where queues are found by their names.
+#[async_trait]
+pub trait Directory: fmt::Debug + Send + Sync + 'static {
+    /// Finds a queue, and returns it with a client of its own.
+    ///
+    /// # Errors
+    ///
+    /// `NoSuchQueue` when there is none, and the errors of every call.
+    async fn find(&self, name: &str) -> Result<Arc<dyn Queue>, QueueError>;
 }
 
 /// Returns the name of a queue: the last part of its URL.

@@ -37,6 +37,9 @@ use lane::Lane;
 /// store and a call to SQS may take for one answer together.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 
+/// The check of readiness that breakers set, too, where consumers run.
+const DATABASE: &str = "database";
+
 /// How often what waits is counted: counting a long backlog costs a scan of its index.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -96,15 +99,15 @@ impl Relay {
                 }
             });
         }
-        self.measure(&supervisor, &stop);
+        self.measure(&supervisor, health, &stop);
         tokio::join!(supervisor.ended(), self.outbox.listen(stop));
     }
 
-    fn measure(&self, supervisor: &Supervisor, stop: &CancellationToken) {
+    fn measure(&self, supervisor: &Supervisor, health: &Health, stop: &CancellationToken) {
         let (outbox, metrics) = (Arc::clone(&self.outbox), self.metrics.clone());
-        let stop = stop.clone();
+        let (health, stop) = (health.clone(), stop.clone());
         supervisor.run("relay depth", SILENCE_MAX, move |pulse| {
-            let measuring = measure(Arc::clone(&outbox), metrics.clone(), pulse);
+            let measuring = measure(Arc::clone(&outbox), metrics.clone(), health.clone(), pulse);
             let stop = stop.clone();
             async move {
                 stop.run_until_cancelled(measuring).await;
@@ -114,13 +117,17 @@ impl Relay {
     }
 }
 
-async fn measure(outbox: Arc<dyn Outbox>, metrics: OutboxMetrics, pulse: Pulse) {
+/// Measures the outbox again and again, and shows whether the database answers.
+async fn measure(outbox: Arc<dyn Outbox>, metrics: OutboxMetrics, health: Health, pulse: Pulse) {
     let mut turns = tokio::time::interval(MEASURE_INTERVAL);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
         pulse.tick();
-        metrics.measured(outbox.stats().await.ok().map(|stats| depth(&stats)));
+        let stats = outbox.stats().await;
+        let finding = stats.as_ref().map(drop).map_err(ToString::to_string);
+        health.set_check(DATABASE, finding);
+        metrics.measured(stats.ok().map(|stats| depth(&stats)));
     }
 }
 

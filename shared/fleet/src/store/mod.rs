@@ -40,11 +40,11 @@ pub use memory::MemoryStore;
 pub use outbox::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats};
 pub use postgres::EVENTS_KEPT;
 pub use postgres::{
-    Checkup, ConsumerStanding, DeadCount, DeadOnRecord, Extent, Inquiry, MigrateError,
-    MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing, PlannedMigration,
-    PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process, Prunable,
-    RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql, Unparking,
-    Unsent, UnsentFilter, UnsentState, check_up, is_pooled, migrate, plan,
+    Checkup, ConsumerStanding, DeadCount, DeadOnRecord, DepthMemory, Extent, GROWING, Inquiry,
+    MigrateError, MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing,
+    PlannedMigration, PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process,
+    Prunable, RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql,
+    Unparking, Unsent, UnsentFilter, UnsentState, check_up, is_pooled, migrate, plan,
 };
 pub use replays::{
     EntryState, Journaled, NewReplay, PlannedEntry, Replay, ReplayCounts, ReplayFailure,

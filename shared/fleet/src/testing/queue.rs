@@ -9,13 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqs_local::{
     ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue,
-    DeleteMessageBatch, DeleteMessageBatchEntry, GetQueueAttributes, ReceiveMessage,
+    DeleteMessageBatch, DeleteMessageBatchEntry, GetQueueAttributes, GetQueueUrl, ReceiveMessage,
     SendMessageBatch, Sqs,
 };
 
 use self::convert::{failed, in_order, incoming, outgoing};
 use crate::message::{Message, MessageId, Outgoing, Receipt};
-use crate::queue::{Entries, Queue, QueueAttributes, QueueError, QueueErrorKind, name_of};
+use crate::queue::{
+    Directory, Entries, Queue, QueueAttributes, QueueError, QueueErrorKind, name_of,
+};
 
 /// A queue of sqs-local without any I/O, so that the paused clock drives it.
 ///
@@ -222,6 +224,25 @@ impl Queue for LocalQueue {
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         Ok(QueueAttributes::from_map(&map))
+    }
+}
+
+/// Finds the other queues of its account.
+#[async_trait]
+impl Directory for LocalQueue {
+    async fn find(&self, name: &str) -> Result<Arc<dyn Queue>, QueueError> {
+        const NAME: &str = "GetQueueUrl";
+        self.fail_if_down(NAME)?;
+        let get = GetQueueUrl {
+            queue_name: name.to_owned(),
+            ..GetQueueUrl::default()
+        };
+        let found = self.sqs.call(get).await;
+        let found = found.map_err(|error| failed(NAME, &error))?;
+        Ok(Arc::new(Self {
+            url: found.queue_url,
+            ..self.clone()
+        }))
     }
 }
 

@@ -3,8 +3,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::chore::Chore;
 use crate::service::health::Pulse;
 use crate::service::metrics::{Connections, DatabaseMetrics};
+use crate::service::retry::Jitter;
 use crate::store::PostgresStore;
 
 /// How often the pool is looked at: a few times a scrape, and a look asks nobody.
@@ -19,21 +21,9 @@ pub(super) struct ConnectionWatch {
 
 impl ConnectionWatch {
     /// Watches over the pool of the work.
-    pub(super) fn new(work: PostgresStore, metrics: DatabaseMetrics) -> Self {
+    pub(super) fn new(work: PostgresStore) -> Self {
+        let metrics = DatabaseMetrics::new();
         Self { work, metrics }
-    }
-
-    /// Looks now and then until told to stop.
-    pub(super) async fn run(&self, pulse: &Pulse, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            pulse.tick();
-            self.look();
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = sleep(PERIOD) => {}
-            }
-        }
     }
 
     fn look(&self) {
@@ -44,5 +34,19 @@ impl ConnectionWatch {
             idle: status.idle,
             waiting: status.waiting,
         });
+    }
+}
+
+impl Chore for ConnectionWatch {
+    async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken, _: Jitter) {
+        while !stop.is_cancelled() {
+            pulse.tick();
+            self.look();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = sleep(PERIOD) => {}
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ const LEFT_MIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Leadership {
     store: PostgresStore,
-    lease: &'static str,
+    lease: String,
     holder: String,
     until: Option<Instant>,
 }
@@ -25,9 +25,23 @@ pub struct Leadership {
 impl Leadership {
     /// Makes the candidacy of a process for pruning.
     pub fn of_pruning(store: &PostgresStore, process: &str) -> Self {
+        Self::of("pruning", store, process)
+    }
+
+    /// Makes the candidacy of a process for measuring a queue.
+    pub fn of_depth(store: &PostgresStore, queue: &str, process: &str) -> Self {
+        Self::of(format!("depth:{queue}"), store, process)
+    }
+
+    /// Makes the candidacy of a process for estimating how large tables are.
+    pub fn of_tables(store: &PostgresStore, process: &str) -> Self {
+        Self::of("tables", store, process)
+    }
+
+    fn of(lease: impl Into<String>, store: &PostgresStore, process: &str) -> Self {
         Self {
             store: store.clone(),
-            lease: "pruning",
+            lease: lease.into(),
             holder: process.to_owned(),
             until: None,
         }
@@ -46,11 +60,13 @@ impl Leadership {
         let asked = Instant::now();
         let is_held = self
             .store
-            .take_lease(self.lease, &self.holder, LEASE)
+            .take_lease(&self.lease, &self.holder, LEASE)
             .await?;
         match (self.until.is_some(), is_held) {
-            (false, true) => tracing::info!(lease = self.lease, "this process leads"),
-            (true, false) => tracing::warn!(lease = self.lease, "another process leads now"),
+            (false, true) => tracing::info!(lease = self.lease.as_str(), "this process leads"),
+            (true, false) => {
+                tracing::warn!(lease = self.lease.as_str(), "another process leads now")
+            }
             (true, true) | (false, false) => {}
         }
         self.until = is_held.then(|| asked + LEASE);
@@ -81,7 +97,7 @@ impl Leadership {
     /// As the class says; the lease ends by itself.
     pub async fn resign(&mut self) -> Result<(), StoreError> {
         match self.until.take() {
-            Some(_) => self.store.give_lease_back(self.lease, &self.holder).await,
+            Some(_) => self.store.give_lease_back(&self.lease, &self.holder).await,
             None => Ok(()),
         }
     }

@@ -4,6 +4,9 @@
 //! None of it decides whether the process is ready. While the database is away the last known
 //! pauses stay, and end when they were to end.
 
+/// What is done again and again.
+mod chore;
+
 /// How the connections of the work are doing.
 mod connections;
 
@@ -25,6 +28,12 @@ mod leadership;
 /// What is over.
 mod pruner;
 
+/// How large tables are.
+mod tables;
+
+/// What waits in a queue, and since when.
+mod depth;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,13 +43,17 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::service::health::Health;
-use crate::service::metrics::DatabaseMetrics;
+use crate::service::metrics::MeasuringMetrics;
 use crate::service::retry::Jitter;
 use crate::service::supervise::Supervisor;
 use crate::store::{PostgresStore, Process};
 
+use chore::Chore;
 use connections::ConnectionWatch;
+use depth::DepthWatch;
+use tables::TableWatch;
 
+pub use depth::Sounded;
 pub use leadership::Leadership;
 pub use presence::Presence;
 pub use pruner::{Pruner, Sweep};
@@ -85,41 +98,30 @@ impl Upkeep {
 
     /// Shows how the connections of the work are doing.
     pub fn watch_connections(&self, work: &PostgresStore) {
-        let (stop, work) = (self.stopping(), work.clone());
-        let metrics = DatabaseMetrics::new();
-        self.loops.run("connections", SILENCE_MAX, move |pulse| {
-            let watch = ConnectionWatch::new(work.clone(), metrics.clone());
-            let stop = stop.clone();
-            async move {
-                watch.run(&pulse, &stop).await;
-                Ok(())
-            }
-        });
+        self.add("connections", ConnectionWatch::new(work.clone()));
+    }
+
+    /// Measures these queues whenever it is this process's turn; each on its own, so that none
+    /// waits for another.
+    pub fn measure(&self, queues: Vec<Sounded>, process: &str) {
+        let measuring = MeasuringMetrics::new();
+        for sounded in queues {
+            let name = format!("depth of {}", sounded.queue.name());
+            let watch = DepthWatch::new(sounded, self.store.clone(), process, measuring.clone());
+            self.add(&name, watch);
+        }
     }
 
     /// Shows this process among those that serve, heeds the pauses of its consumers, and prunes
     /// when it is its turn. The database has to have its tables.
     pub fn serve(&self, process: Process, serving: Vec<Serving>) {
-        let leadership = Leadership::of_pruning(&self.store, &process.id);
-        let pruner = Arc::new(Mutex::new(Pruner::new(self.store.clone(), leadership)));
-        let presence = Presence::new(process, serving, self.store.clone());
-        let presence = Arc::new(Mutex::new(presence));
-        let (stop, draws) = (self.stopping(), self.jitter.clone());
-        self.loops.run("presence", SILENCE_MAX, move |pulse| {
-            let (presence, stop, draws) = (Arc::clone(&presence), stop.clone(), draws.clone());
-            async move {
-                presence.lock().await.run(&pulse, &stop, draws).await;
-                Ok(())
-            }
-        });
-        let (stop, draws) = (self.stopping(), self.jitter.clone());
-        self.loops.run("pruning", SILENCE_MAX, move |pulse| {
-            let (pruner, stop, draws) = (Arc::clone(&pruner), stop.clone(), draws.clone());
-            async move {
-                pruner.lock().await.run(&pulse, &stop, draws).await;
-                Ok(())
-            }
-        });
+        let (store, id) = (&self.store, process.id.clone());
+        let pruner = Pruner::new(store.clone(), Leadership::of_pruning(store, &id));
+        let tables = TableWatch::new(store.clone(), Leadership::of_tables(store, &id));
+        let presence = Presence::new(process, serving, store.clone());
+        self.add("presence", presence);
+        self.add("pruning", pruner);
+        self.add("tables", tables);
     }
 
     /// Ends the loops: the row of this process is removed, and what it leads is given back.
@@ -140,8 +142,16 @@ impl Upkeep {
         let _ = timeout(END_MAX, ended).await;
     }
 
-    /// Returns the token that asks the loops to end.
-    fn stopping(&self) -> CancellationToken {
-        self.stopping.clone()
+    /// Adds a loop, which goes on with what it has learnt when it is started again.
+    fn add(&self, name: &str, chore: impl Chore) {
+        let chore = Arc::new(Mutex::new(chore));
+        let (stop, draws) = (self.stopping.clone(), self.jitter.clone());
+        self.loops.run(name, SILENCE_MAX, move |pulse| {
+            let (chore, stop, draws) = (Arc::clone(&chore), stop.clone(), draws.clone());
+            async move {
+                chore.lock().await.run(&pulse, &stop, draws).await;
+                Ok(())
+            }
+        });
     }
 }

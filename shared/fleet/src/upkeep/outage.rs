@@ -1,7 +1,7 @@
+use std::error::Error;
 use std::time::Duration;
 
 use crate::service::retry::{Backoff, Jitter};
-use crate::store::StoreError;
 
 /// The ceilings of the pauses while the database does not answer: pauses are heeded again within
 /// five seconds of its return.
@@ -10,29 +10,25 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// Failures of a loop that is never given up: each outage is said once, and so is its end.
 #[derive(Debug)]
 pub(super) struct Outage {
-    what: &'static str,
+    what: String,
     pauses: Backoff,
     is_on: bool,
 }
 
 impl Outage {
     /// Makes one that has not begun, of the loop that does `what`.
-    pub(super) fn of(what: &'static str, jitter: Jitter) -> Self {
+    pub(super) fn of(what: impl Into<String>, jitter: Jitter) -> Self {
         Self {
-            what,
+            what: what.into(),
             pauses: Backoff::new(PAUSES.0, PAUSES.1, jitter),
             is_on: false,
         }
     }
 
     /// Notes that it did not work, and returns how long to wait.
-    pub(super) fn goes_on(&mut self, error: &StoreError) -> Duration {
+    pub(super) fn goes_on(&mut self, error: &(dyn Error + 'static)) -> Duration {
         if !self.is_on {
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                "{} fails and is tried again",
-                self.what
-            );
+            tracing::warn!(error, "{} fails and is tried again", self.what);
         }
         self.is_on = true;
         self.pauses.next()

@@ -5,6 +5,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::FAREWELL_MAX;
+use super::chore::Chore;
 use super::outage::Outage;
 use super::pause::PauseWatch;
 use super::serving::{Meter, Serving};
@@ -77,29 +78,6 @@ impl Presence {
         self.store.remove_process(&self.process.id).await
     }
 
-    /// Beats until told to stop, then leaves.
-    pub(super) async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken, jitter: Jitter) {
-        let mut outage = Outage::of("showing this process and looking for pauses", jitter);
-        while !stop.is_cancelled() {
-            pulse.tick();
-            let rest = match timeout(BEAT_MAX, self.beat()).await {
-                Ok(Ok(())) => {
-                    outage.is_over();
-                    PERIOD
-                }
-                Ok(Err(error)) => outage.goes_on(&error),
-                Err(_) => outage.goes_on(&silence()),
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = sleep(rest.min(self.next_end())) => {}
-            }
-        }
-        // A row that stays behind is not seen any more soon, and is pruned.
-        let _ = timeout(FAREWELL_MAX, self.leave()).await;
-    }
-
     async fn heed(&mut self) -> Result<(), StoreError> {
         if self.consumers.is_empty() {
             return Ok(());
@@ -135,6 +113,30 @@ impl Presence {
         let ends = self.consumers.iter().filter_map(|(watch, _)| watch.until());
         let waits = ends.map(|end| end.duration_since(now).try_into().unwrap_or_default());
         waits.min().unwrap_or(Duration::MAX)
+    }
+}
+
+impl Chore for Presence {
+    async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken, jitter: Jitter) {
+        let mut outage = Outage::of("showing this process and looking for pauses", jitter);
+        while !stop.is_cancelled() {
+            pulse.tick();
+            let rest = match timeout(BEAT_MAX, self.beat()).await {
+                Ok(Ok(())) => {
+                    outage.is_over();
+                    PERIOD
+                }
+                Ok(Err(error)) => outage.goes_on(&error),
+                Err(_) => outage.goes_on(&silence()),
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = sleep(rest.min(self.next_end())) => {}
+            }
+        }
+        // A row that stays behind is not seen any more soon, and is pruned.
+        let _ = timeout(FAREWELL_MAX, self.leave()).await;
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::FAREWELL_MAX;
+use super::chore::Chore;
 use super::leadership::Leadership;
 use super::outage::Outage;
 use crate::service::health::Pulse;
@@ -95,31 +96,6 @@ impl Pruner {
         Ok(sweep)
     }
 
-    /// Sweeps now and then, if this process leads, until told to stop.
-    pub(super) async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken, jitter: Jitter) {
-        let mut outage = Outage::of("pruning", jitter.clone());
-        // Many processes start at once, and some are gone again soon.
-        let mut rest = PERIOD + jitter.up_to(PERIOD);
-        let mut due = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                () = sleep(rest) => {}
-            }
-            pulse.tick();
-            rest = match self.take_turn(&mut due, pulse, stop).await {
-                Ok(()) => {
-                    outage.is_over();
-                    PERIOD
-                }
-                Err(error) => outage.goes_on(&error),
-            };
-        }
-        // A lease that stays behind ends by itself.
-        let _ = timeout(FAREWELL_MAX, self.leadership.resign()).await;
-    }
-
     async fn take_turn(
         &mut self,
         due: &mut Instant,
@@ -182,6 +158,32 @@ impl Pruner {
             .await?;
         self.metrics.pruned.add(prunable.table, deleted);
         Ok(deleted < u64::from(CHUNK_ROWS))
+    }
+}
+
+impl Chore for Pruner {
+    async fn run(&mut self, pulse: &Pulse, stop: &CancellationToken, jitter: Jitter) {
+        let mut outage = Outage::of("pruning", jitter.clone());
+        // Many processes start at once, and some are gone again soon.
+        let mut rest = PERIOD + jitter.up_to(PERIOD);
+        let mut due = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = sleep(rest) => {}
+            }
+            pulse.tick();
+            rest = match self.take_turn(&mut due, pulse, stop).await {
+                Ok(()) => {
+                    outage.is_over();
+                    PERIOD
+                }
+                Err(error) => outage.goes_on(&error),
+            };
+        }
+        // A lease that stays behind ends by itself.
+        let _ = timeout(FAREWELL_MAX, self.leadership.resign()).await;
     }
 }
 

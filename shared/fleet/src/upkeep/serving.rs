@@ -27,6 +27,7 @@ pub(super) struct Meter {
     serving: Serving,
     looked_at: Instant,
     done: u64,
+    worked: (u64, Duration),
 }
 
 impl Serving {
@@ -49,6 +50,7 @@ impl Meter {
             serving,
             looked_at: Instant::now(),
             done: 0,
+            worked: (0, Duration::ZERO),
         }
     }
 
@@ -66,6 +68,8 @@ impl Meter {
         let done = snapshot.done - self.done;
         self.looked_at = Instant::now();
         self.done = snapshot.done;
+        let before = std::mem::replace(&mut self.worked, progress.worked());
+        let reception = progress.reception();
         ConsumerStanding {
             name: (*consumer).to_owned(),
             queue: queue.clone(),
@@ -73,8 +77,17 @@ impl Meter {
             in_flight: snapshot.received - snapshot.settled,
             per_second: done as f64 / elapsed.as_secs_f64(),
             p99_ms: progress.take_p99().map(|took| took.as_secs_f64() * 1_000.0),
+            mean_ms: mean(before, self.worked).map(|took| took.as_secs_f64() * 1_000.0),
+            received_at: reception.map(|reception| reception.at),
+            oldest_sent: reception.map(|reception| reception.oldest_sent),
             down: progress.down().into_iter().map(String::from).collect(),
             paused,
         }
     }
+}
+
+/// Returns how long a message took on average between two looks.
+fn mean(before: (u64, Duration), after: (u64, Duration)) -> Option<Duration> {
+    let count = u32::try_from(after.0.saturating_sub(before.0)).ok()?;
+    after.1.saturating_sub(before.1).checked_div(count)
 }

@@ -53,5 +53,8 @@ mod suspects;
 /// What is logged and counted.
 mod records;
 
+/// What messages cannot do to the metrics.
+mod series;
+
 /// Many events in one transaction.
 mod batches;

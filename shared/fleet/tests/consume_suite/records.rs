@@ -195,7 +195,7 @@ async fn successes_are_logged_as_wanted_and_failures_always() {
 }
 
 /// Records what is counted on this thread.
-fn counting<'g>() -> (PrometheusHandle, metrics::LocalRecorderGuard<'g>) {
+pub(crate) fn counting<'g>() -> (PrometheusHandle, metrics::LocalRecorderGuard<'g>) {
     let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
     (
         recorder.handle(),

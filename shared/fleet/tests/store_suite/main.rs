@@ -39,6 +39,9 @@ mod pruning;
 /// The row of a process.
 mod presence;
 
+/// What is remembered of queues, and who measures them.
+mod depths;
+
 /// What went wrong of late.
 mod recent;
 

@@ -135,7 +135,7 @@ async fn upkeep_shows_the_process_opens_its_valve_and_leaves_nothing_behind() {
     }
     assert!(is_open(&valve), "pauses are read before the row is written");
     let live = health.live();
-    assert!(live.ok && live.loops.len() == 2, "{live:?}");
+    assert!(live.ok && live.loops.len() == 3, "{live:?}");
     assert!(
         health.ready().checks.is_empty(),
         "readiness is not its business"

@@ -302,6 +302,7 @@ mod tests {
             in_flight: Some(32),
             delayed: Some(0),
             dead_letters: Some(0),
+            lag_secs: Some(95),
             stale: None,
             trouble: None,
             work: Some(Work {
@@ -396,10 +397,10 @@ mod tests {
         shop 1.2.3  2023-11-14T22:13:20Z  every 2s
 
         CONSUMERS
-        CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD     RATE   BUSY    P99  PROCESSES  STATE
-        billing   billing    12345         32        0     0  412.5/s  31/32  83 ms          2  runs
-        mail      mail       12345         32        0     7  412.5/s  31/32      -          2  waits for smtp
-        stock     stock      12345         32        0     0  412.5/s  31/32  83 ms          2  paused by ann@desk: wrong\u{1b}[2J prices
+        CONSUMER  QUEUE    BACKLOG  IN FLIGHT  DELAYED  DEAD       LAG     RATE   BUSY    P99  PROCESSES  STATE
+        billing   billing    12345         32        0     0  1 m 35 s  412.5/s  31/32  83 ms          2  runs
+        mail      mail       12345         32        0     7  1 m 35 s  412.5/s  31/32      -          2  waits for smtp
+        stock     stock      12345         32        0     0  1 m 35 s  412.5/s  31/32  83 ms          2  paused by ann@desk: wrong\u{1b}[2J prices
 
         PROCESSES
         HOST           PID  KIND  VERSION  BUILD          UP  SEEN          CONSUMERS
@@ -434,10 +435,10 @@ mod tests {
         shop 1.2.3  2023-11-14T22:13:20Z  every 2s
 
         CONSUMERS
-        CONSUMER  BACKLOG  DEAD     RATE   BUSY    P99  STATE
-        billing     12345     0  412.5/s  31/32  83 ms  runs
-        mail        12345     7  412.5/s  31/32      -  waits for smtp
-        stock       12345     0  412.5/s  31/32  83 ms  paused by ann@desk: wrong\u{1b}…
+        CONSUMER  BACKLOG  DEAD       LAG     RATE   BUSY  STATE
+        billing     12345     0  1 m 35 s  412.5/s  31/32  runs
+        mail        12345     7  1 m 35 s  412.5/s  31/32  waits for smtp
+        stock       12345     0  1 m 35 s  412.5/s  31/32  paused by ann@desk: wrong\u{…
 
         PROCESSES
         HOST           PID  KIND  VERSION       UP  SEEN          CONSUMERS
@@ -462,7 +463,7 @@ mod tests {
     fn nothing_known_yet_is_said() {
         let mut billing = consumer("billing");
         (billing.backlog, billing.in_flight, billing.delayed) = (None, None, None);
-        (billing.dead_letters, billing.work) = (None, None);
+        (billing.dead_letters, billing.lag_secs, billing.work) = (None, None, None);
         let snapshot = Snapshot {
             at: at(0),
             consumers: vec![billing],
@@ -477,8 +478,8 @@ mod tests {
         without DATABASE_URL only the queues are known
 
         CONSUMERS
-        CONSUMER  BACKLOG  IN FLIGHT  DELAYED  DEAD  RATE  BUSY  P99  PROCESSES  STATE
-        billing         -          -        -     -     -     -    -          -  -
+        CONSUMER  BACKLOG  IN FLIGHT  DEAD  LAG  RATE  BUSY  P99  PROCESSES  STATE
+        billing         -          -     -    -     -     -    -          -  -
 
         PROCESSES
         unknown
@@ -519,8 +520,8 @@ mod tests {
         database: connection refused
 
         CONSUMERS
-        CONSUMER  BACKLOG  DEAD     RATE   BUSY    P99  STATE
-        billing     12345     0  412.5/s  31/32  83 ms  stale since 2023-11-14T22:13:11Z
+        CONSUMER  BACKLOG  DEAD       LAG     RATE   BUSY    P99  STATE
+        billing     12345     0  1 m 35 s  412.5/s  31/32  83 ms  stale since 2023-11-14T22:13:11Z
 
         PROCESSES
         none has shown itself lately

@@ -50,6 +50,7 @@ const CONSUMERS: &[Column] = &[
     number("IN FLIGHT", 2),
     number("DELAYED", 3),
     number("DEAD", 0),
+    number("LAG", 0),
     number("RATE", 0),
     number("BUSY", 0),
     number("P99", 1),
@@ -177,6 +178,7 @@ fn consumer(one: &Consumer) -> Vec<Cell> {
             tone: dead,
             ..known(one.dead_letters)
         },
+        known(one.lag_secs.map(output::age)),
         known(work.map(|work| format!("{:.1}/s", work.per_second))),
         known(work.map(|work| format!("{}/{}", work.busy, work.concurrency))),
         known(work.and_then(|work| work.p99_ms).map(milliseconds)),
@@ -211,7 +213,7 @@ fn state(one: &Consumer, work: Option<&Work>) -> Cell {
 fn process(one: &Process) -> Vec<Cell> {
     let (seen, tone) = match one.is_present {
         true => ("now".to_owned(), Tone::Good),
-        false => (format!("{} ago", age(one.seen_secs_ago)), Tone::Bad),
+        false => (format!("{} ago", output::age(one.seen_secs_ago)), Tone::Bad),
     };
     vec![
         cell(&one.host),
@@ -219,7 +221,7 @@ fn process(one: &Process) -> Vec<Cell> {
         cell(&one.kind),
         cell(&one.version),
         cell(&one.build),
-        cell(&age(one.up_secs)),
+        cell(&output::age(one.up_secs)),
         Cell { text: seen, tone },
         cell(&one.consumers.join(", ")),
     ]
@@ -239,7 +241,7 @@ fn outgoing(one: &Outbox) -> Vec<Cell> {
         },
         cell(&match one.pending {
             0 => "-".to_owned(),
-            _ => age(one.oldest_secs),
+            _ => output::age(one.oldest_secs),
         }),
     ]
 }
@@ -284,15 +286,4 @@ const fn number(heading: &'static str, rank: u8) -> Column {
 
 fn milliseconds(p99: f64) -> String {
     format!("{p99:.0} ms")
-}
-
-/// Writes an age in its two largest units.
-fn age(secs: u64) -> String {
-    let (days, hours, minutes) = (secs / 86_400, secs / 3_600 % 24, secs / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{secs} s"),
-        (0, 0, _) => format!("{minutes} m {} s", secs % 60),
-        (0, _, _) => format!("{hours} h {minutes} m"),
-        _ => format!("{days} d {hours} h"),
-    }
 }

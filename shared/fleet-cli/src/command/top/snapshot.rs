@@ -67,6 +67,8 @@ pub(super) struct Consumer {
     pub(super) in_flight: Option<u64>,
     pub(super) delayed: Option<u64>,
     pub(super) dead_letters: Option<u64>,
+    /// About how old the oldest message is that waits, if some process measures it.
+    pub(super) lag_secs: Option<u64>,
     /// Why that is not the latest.
     pub(super) stale: Option<Stale>,
     /// Why the dead letters are not known.
@@ -223,6 +225,7 @@ impl Consumer {
             in_flight: state.map(|state| state.in_flight),
             delayed: state.map(|state| state.delayed),
             dead_letters: state.and_then(|state| state.dead_letters),
+            lag_secs: muster.and_then(|muster| Some(muster.lag(queue)?.as_secs())),
             stale: part.stale(),
             trouble: part.aside.clone(),
             work: muster.map(|muster| Work::of(&muster.serving(consumer))),

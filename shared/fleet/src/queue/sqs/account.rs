@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -13,7 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::call::finish;
 use super::handle::SqsQueue;
-use crate::queue::QueueError;
+use crate::queue::{Directory, Queue, QueueError};
 use crate::service::metrics::SqsMetrics;
 
 /// How long a call that does not poll may take: a healthy one takes milliseconds.
@@ -182,6 +183,14 @@ impl Sqs {
             .timeout_config(timeouts)
             .build();
         Client::from_conf(config)
+    }
+}
+
+#[async_trait]
+impl Directory for Sqs {
+    async fn find(&self, name: &str) -> Result<Arc<dyn Queue>, QueueError> {
+        let url = self.url_of(name).await?;
+        Ok(Arc::new(self.queue(&url, ClientOptions::calling())))
     }
 }
 

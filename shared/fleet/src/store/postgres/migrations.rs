@@ -117,6 +117,11 @@ impl Migrations {
                 name: "parked",
                 sql: include_str!("../migrations/0005_parked.sql"),
             },
+            Migration {
+                number: 6,
+                name: "depths",
+                sql: include_str!("../migrations/0006_depths.sql"),
+            },
         ],
     };
 }

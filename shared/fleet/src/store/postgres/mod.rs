@@ -66,6 +66,12 @@ mod processes;
 /// How the pool is doing.
 mod pool_status;
 
+/// What is remembered of queues between two looks at them.
+mod depths;
+
+/// How large tables are.
+mod table_rows;
+
 /// What operators have paused.
 mod pauses;
 
@@ -110,6 +116,7 @@ use session::Session;
 use sql::Sql;
 
 pub use checkup::{Checkup, DeadOnRecord, Inquiry, Roster, Server, check_up};
+pub use depths::DepthMemory;
 pub use migrate::{MigrateOptions, migrate, plan};
 pub use migrations::{MigrateError, Migration, Migrations, PlannedMigration, Subscription};
 pub use options::PostgresOptions;
@@ -121,6 +128,7 @@ pub use processes::{ConsumerStanding, Process, Sighting};
 pub use prune::{EVENTS_KEPT, Extent, PRUNABLE, Prunable};
 pub use recent::{RecentFailure, RecentFailures};
 pub use standing::DeadCount;
+pub use table_rows::GROWING;
 pub use tokio_postgres::Row;
 pub use tokio_postgres::types::ToSql;
 pub use transaction::{Params, PostgresTransaction};
@@ -289,8 +297,6 @@ impl fmt::Debug for PostgresStore {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore")
-            .field("schema", &self.schema)
-            .finish_non_exhaustive()
+        write!(f, "PostgresStore({})", self.schema)
     }
 }

@@ -58,6 +58,12 @@ pub struct ConsumerStanding {
     pub per_second: f64,
     /// How long 99 of 100 messages took at most, lately; none when none ended.
     pub p99_ms: Option<f64>,
+    /// How long one took on average, lately; none when none ended.
+    pub mean_ms: Option<f64>,
+    /// When a receive last brought something.
+    pub received_at: Option<Timestamp>,
+    /// When the oldest was sent that it brought at about that time.
+    pub oldest_sent: Option<Timestamp>,
     /// The dependencies that are down, for which receiving has stopped.
     pub down: Vec<String>,
     /// Whether an operator has paused it.
