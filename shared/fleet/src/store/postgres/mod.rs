@@ -21,6 +21,9 @@ mod connect;
 /// Wake-ups between processes, after the commit.
 mod notify;
 
+/// What a store and everything made of it have in common.
+mod shared;
+
 /// A connection that goes back clean or not at all.
 mod session;
 
@@ -96,15 +99,11 @@ mod applied;
 /// Numbered SQL, applied.
 mod migrate;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Pool;
 use tokio::sync::watch;
-use tokio_postgres::Config;
 use tokio_util::task::TaskTracker;
 
 use super::Transaction;
@@ -113,6 +112,7 @@ use crate::message::EventKey;
 use notify::Notifier;
 use options::check_schema_name;
 use session::Session;
+use shared::Shared;
 use sql::Sql;
 
 pub use checkup::{Checkup, DeadOnRecord, Inquiry, Roster, Server, check_up};
@@ -139,21 +139,6 @@ pub use transaction::{Params, PostgresTransaction};
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
-}
-
-/// What the store, its sessions and its transactions have in common.
-struct Shared {
-    pool: Pool,
-    sql: Sql,
-    schema: String,
-    direct: Option<Config>,
-    answer_max: Duration,
-    statement_max: Duration,
-    tasks: TaskTracker,
-    writes: watch::Sender<u64>,
-    notifier: Notifier,
-    /// Where the walk over the ordering keys of a destination ended.
-    walks: Mutex<HashMap<String, String>>,
 }
 
 impl PostgresStore {
@@ -279,24 +264,9 @@ impl Store for PostgresStore {
     }
 }
 
-impl Shared {
-    /// Tells this process, and then the others, that outbox rows were committed.
-    fn tell_of_writes(self: &Arc<Self>) {
-        self.writes
-            .send_modify(|count| *count = count.wrapping_add(1));
-        notify::flag(self);
-    }
-}
-
 impl fmt::Debug for PostgresStore {
     // Configurations hold passwords: they stay out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.fmt(f)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PostgresStore({})", self.schema)
     }
 }

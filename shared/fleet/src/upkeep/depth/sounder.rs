@@ -194,7 +194,10 @@ impl Sounder {
     fn demand(&mut self, attributes: &QueueAttributes, others: Option<Others<'_>>) -> Option<f64> {
         let now = Instant::now();
         let looked_at = self.looked_at.replace(now).unwrap_or(now);
-        let standings = others?.standings;
+        let Some(Others { standings, .. }) = others else {
+            self.arrivals = Arrivals::default();
+            return None;
+        };
         self.memory.capacity = capacity(standings).or(self.memory.capacity);
         let done_per_second = standings.iter().map(|one| one.per_second).sum();
         let held = attributes.visible + attributes.in_flight + attributes.delayed;

@@ -59,6 +59,15 @@ enum Role {
     Alone,
 }
 
+/// What a process has done when it was asked to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It has looked.
+    Looked,
+    /// It was not its turn, or not time.
+    Passed,
+}
+
 impl DepthWatch {
     /// Watches over a queue that another process may be measuring.
     pub(in crate::upkeep) fn new(
@@ -77,6 +86,16 @@ impl DepthWatch {
             aside_until: None,
             looked_at: None,
         }
+    }
+
+    /// Looks if it is this process's turn, and time.
+    async fn take_turn(&mut self) -> Result<Turn, QueueError> {
+        let role = self.ask_for_role().await;
+        self.play(role);
+        if !self.is_due() {
+            return Ok(Turn::Passed);
+        }
+        self.look().await.map(|()| Turn::Looked)
     }
 
     async fn ask_for_role(&mut self) -> Role {
@@ -194,16 +213,15 @@ impl Chore for DepthWatch {
         let mut outage = Outage::of(what, jitter);
         while !stop.is_cancelled() {
             pulse.tick();
-            let role = self.ask_for_role().await;
-            self.play(role);
-            if self.is_due() {
-                match self.look().await {
-                    Ok(()) => outage.is_over(),
-                    Err(error) => {
-                        outage.goes_on(&error);
-                        self.judge(&error).await;
-                    }
+            // A question may be left unanswered. Boxed: it holds a call of the SDK.
+            let turn = Box::pin(self.take_turn());
+            match stop.run_until_cancelled(turn).await {
+                Some(Ok(Turn::Looked)) => outage.is_over(),
+                Some(Err(error)) => {
+                    outage.goes_on(&error);
+                    self.judge(&error).await;
                 }
+                Some(Ok(Turn::Passed)) | None => {}
             }
             self.sounder.forget_what_is_stale();
             tokio::select! {
