@@ -39,6 +39,10 @@ run: quick ## Builds the fleet and sends the sample orders through it, to the la
 dev: quick ## Builds the fleet and keeps all of it running on this machine, until Ctrl-C.
 	"$(TARGET)/quick/fleet" dev
 
+.PHONY: observe
+observe: quick prometheus ## Runs the fleet and a Prometheus that watches it with the alerts, until Ctrl-C.
+	$(CLEAN_ENV) $(SCRIPTS)/observe.sh "$(TARGET)/quick/fleet" "$(TARGET)"
+
 .PHONY: quick
 quick: preflight postgres
 	$(CARGO) build --profile quick --locked -p fleet-workers
@@ -46,7 +50,7 @@ quick: preflight postgres
 ##### Testing
 
 .PHONY: test
-test: preflight postgres python containers test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
+test: preflight postgres python prometheus containers test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
 
 # Tests mostly wait, for leases, processes and databases: three at a time a core
 # take less than half as long as one.
@@ -96,6 +100,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
 	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
 	$(SCRIPTS)/deny.sh "$(TARGET)"
+	$(SCRIPTS)/prometheus-check.sh "$(TARGET)"
 	$(SCRIPTS)/terraform.sh "$(TARGET)"
 	$(SCRIPTS)/checkov.sh "$(TARGET)"
 	$(SCRIPTS)/hadolint.sh "$(TARGET)"
@@ -132,6 +137,11 @@ python:
 .PHONY: containers
 containers:
 	@$(SCRIPTS)/containers.sh "$(TARGET)" >/dev/null || { echo 'SKIP image: see above'; [ -z "$$CI" ]; }
+
+# Watches the fleet in tests and in `make observe`; promtool tests the alerts.
+.PHONY: prometheus
+prometheus:
+	@$(SCRIPTS)/prometheus.sh "$(TARGET)" >/dev/null || { echo 'SKIP prometheus: see above'; [ -z "$$CI" ]; }
 
 .PHONY: sample
 sample: ## Makes the sample orders and what they add up to anew.

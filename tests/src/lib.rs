@@ -39,3 +39,5 @@ pub mod site;
 pub mod workshop;
 
 pub mod graves;
+
+pub mod prometheus;

@@ -146,7 +146,7 @@ fn the_programs_of_make_see_nothing_hostile() {
 /// Every line that starts a program of ours, and not only builds it.
 #[test]
 fn make_starts_programs_in_the_clean_environment_only() {
-    for target in ["run", "test", "bench", "starter"] {
+    for target in ["run", "observe", "test", "bench", "starter"] {
         let lines = run("make", &["--dry-run", target], HOSTILE);
         let mut started = 0;
         for line in lines.lines().map(str::trim) {
