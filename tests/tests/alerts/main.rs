@@ -8,6 +8,8 @@ mod commands;
 
 mod dashboard;
 
+mod live;
+
 mod names;
 
 mod pages;
