@@ -9,6 +9,7 @@ use fleet::service::metrics::{self, Recorder};
 use fleet::service::retry::Jitter;
 use fleet::service::shutdown::Shutdown;
 use fleet::service::telemetry;
+use fleet::service::traces::{self, Traces};
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -32,6 +33,7 @@ pub(crate) struct Host {
     recorder: Recorder,
     /// Runs heartbeats, probes and signals, where no handler can block them.
     aside: Aside,
+    traces: Traces,
 }
 
 impl Host {
@@ -40,6 +42,8 @@ impl Host {
     pub(crate) fn start(app: &App, config: &ServiceConfig, runtime: &Handle) -> Result<Self, Exit> {
         telemetry::init(&config.log).context("cannot start logging")?;
         let recorder = metrics::install(app.version, app.commit).context("cannot start metrics")?;
+        let traces =
+            traces::begin(&config.traces, app.name, app.version).context("cannot start traces")?;
         // A taken port is a matter of configuration.
         let admin = AdminServer::bind(config.admin_addr).map_err(|e| Exit::Refused(e.into()))?;
         let admin_addr = admin.addr();
@@ -57,6 +61,7 @@ impl Host {
             admin_addr,
             recorder,
             aside,
+            traces,
         };
         host.announce_draining();
         tracing::info!(
@@ -85,7 +90,7 @@ impl Host {
     /// Ends what runs beside the work; the last thing a process does.
     pub(crate) async fn stop(self) {
         tracing::info!("ends");
-        self.aside.stop(STOP_PATIENCE).await;
+        tokio::join!(self.aside.stop(STOP_PATIENCE), self.traces.stop());
         telemetry::flush();
     }
 

@@ -3,7 +3,7 @@
 use fleet::Consumer;
 use fleet::service::config::{
     AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, Problem, QueueUrl, Reader,
-    ServiceConfig, Value as _, consumer_prefix, load,
+    ServiceConfig, TracesConfig, Value as _, consumer_prefix, load,
 };
 
 use crate::exit::Exit;
@@ -142,12 +142,28 @@ pub(crate) fn sending(
     env: &dyn Env,
     consumer: Option<&Consumer>,
 ) -> Result<Option<QueueUrl>, Exit> {
+    let loaded = load(env, |reader| read_destination(reader, consumer));
+    Ok(loaded.map_err(Exit::refused)?.settings)
+}
+
+/// Reads what a producer needs: what sending needs, and traces.
+pub(crate) fn producing(
+    env: &dyn Env,
+    consumer: Option<&Consumer>,
+) -> Result<(Option<QueueUrl>, TracesConfig), Exit> {
     let loaded = load(env, |reader| {
-        AwsConfig::read(reader);
-        let variable = format!("{}_QUEUE_URL", consumer_prefix(consumer?.name()));
-        reader.required(&variable, "the queue's URL", |_| Ok(()))
+        (
+            read_destination(reader, consumer),
+            TracesConfig::read(reader),
+        )
     });
     Ok(loaded.map_err(Exit::refused)?.settings)
+}
+
+fn read_destination(reader: &mut Reader<'_>, consumer: Option<&Consumer>) -> Option<QueueUrl> {
+    AwsConfig::read(reader);
+    let variable = format!("{}_QUEUE_URL", consumer_prefix(consumer?.name()));
+    reader.required(&variable, "the queue's URL", |_| Ok(()))
 }
 
 /// Returns the queues of the program's consumers that this environment names, whichever of them

@@ -101,7 +101,7 @@ pub(super) fn event_of(order: &Order, content: String) -> NewEvent {
         time: Timestamp::now(),
         data: content,
         ordering_key: None,
-        trace_parent: None,
+        trace: None,
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context as _, anyhow};
 use fleet::message::{BODY_BYTES_MAX, EventKey, NewEvent, Outgoing};
 use fleet::queue::{ClientOptions, Queue, QueueErrorKind, Sqs};
 use fleet::service::config::Env;
+use fleet::service::traces::{self, Span, TraceContext};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -29,12 +30,15 @@ struct Summary {
 struct Line {
     place: String,
     message: Outgoing,
+    /// Ends when SQS has answered for it.
+    span: Span,
 }
 
 /// Sends JSON lines to a queue, one event a line.
 pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Exit> {
     let consumer = app.consumers.iter().find(|c| c.name() == args.queue);
-    let configured = settings::sending(env, consumer)?;
+    let (configured, traces) = settings::producing(env, consumer)?;
+    let traces = traces::begin(&traces, app.name, app.version).context("cannot start traces")?;
     let summary = runtime()?.block_on(async {
         let sqs = Sqs::connect().await;
         let url = match configured {
@@ -46,13 +50,15 @@ pub(crate) fn enqueue(app: &App, args: &Enqueue, env: &dyn Env) -> Result<(), Ex
         let mut input = Input {
             app,
             args,
+            producer: producer(env),
             queue: &queue,
             sender: Sender::to(&queue),
             bar: Bar::counting("sent"),
             summary: Summary::default(),
         };
-        input.send_all().await?;
-        Ok::<_, Exit>(input.summary)
+        let sent = input.send_all().await;
+        traces.stop().await;
+        sent.map(|()| input.summary)
     })?;
     match args.json {
         true => output::json(&summary).context("cannot write")?,
@@ -82,6 +88,8 @@ async fn look_up(sqs: &Sqs, name: &str) -> Result<String, Exit> {
 struct Input<'a> {
     app: &'a App,
     args: &'a Enqueue,
+    /// The trace of whoever calls.
+    producer: Option<TraceContext>,
     queue: &'a dyn Queue,
     sender: Sender<'a>,
     bar: Bar,
@@ -118,7 +126,17 @@ impl Input<'_> {
                 .map_err(|error| error.to_string())
                 .and_then(|line| self.message(line.trim()));
             match message {
-                Ok(message) => ready.push(Line { place, message }),
+                Ok(mut message) => {
+                    let span = Span::send(self.queue.name(), self.producer.as_ref());
+                    if let Some(trace) = span.context() {
+                        message.carry(&trace);
+                    }
+                    ready.push(Line {
+                        place,
+                        message,
+                        span,
+                    });
+                }
                 Err(problem) => self.refuse(&place, &problem),
             }
             if ready.len() == TOGETHER_MAX {
@@ -147,7 +165,7 @@ impl Input<'_> {
             time: Timestamp::now(),
             data: text.to_owned(),
             ordering_key: None,
-            trace_parent: None,
+            trace: self.producer.clone(),
         };
         let mut message = event.to_message();
         if self.queue.is_fifo() {
@@ -166,17 +184,20 @@ impl Input<'_> {
     async fn send(&mut self, lines: Vec<Line>) -> Result<(), Exit> {
         let (places, messages): (Vec<_>, Vec<_>) = lines
             .into_iter()
-            .map(|line| (line.place, line.message))
+            .map(|line| ((line.place, line.span), line.message))
             .unzip();
         let answers = self.sender.send(&messages).await;
         let answers = answers.map_err(|NoQueue| self.without_queue())?;
-        for (place, answer) in places.iter().zip(answers) {
+        for ((place, mut span), answer) in places.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
                     self.summary.sent += 1;
                     self.bar.advance(1);
                 }
-                Err(problem) => self.refuse(place, &problem),
+                Err(problem) => {
+                    span.fail("not_sent");
+                    self.refuse(&place, &problem);
+                }
             }
         }
         Ok(())
@@ -198,6 +219,13 @@ impl Input<'_> {
         self.bar
             .note(&output::escape(format!("{place}: {problem}")));
     }
+}
+
+/// Reads the trace of whoever calls, by the convention for environment variables.
+///
+/// Source: OpenTelemetry specification, "Environment Variables as Context Propagation Carriers".
+fn producer(env: &dyn Env) -> Option<TraceContext> {
+    TraceContext::parse(&env.get("TRACEPARENT")?, env.get("TRACESTATE").as_deref())
 }
 
 /// Reads the id of an event out of its data; numbers are taken as they are written.

@@ -6,11 +6,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, Effort};
 use crate::message::Receipt;
 use crate::queue::{BATCH_ENTRIES_MAX, Entries, EntryError, Queue, QueueError};
 use crate::service::health::Pulse;
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::{Backoff, Jitter};
+use crate::service::traces::Span;
 
 /// How long an acknowledgement waits for others to share its request.
 const LINGER: Duration = Duration::from_millis(50);
@@ -35,6 +37,8 @@ pub(super) struct Ack {
     pub(super) action: Action,
     /// When the receipt is no longer ours; trying longer is in vain.
     pub(super) until: Instant,
+    /// Ends when SQS has answered for it.
+    pub(super) span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +61,6 @@ struct Waiting {
     deletes: Batch<Receipt>,
     shows: Batch<(Receipt, Duration)>,
     flush_at: Option<Instant>,
-}
-
-/// What one request asks for, and until when each entry is worth asking for.
-#[derive(Debug)]
-struct Batch<T> {
-    entries: Vec<T>,
-    until: Vec<Instant>,
 }
 
 impl Acknowledger {
@@ -130,14 +127,18 @@ impl Acknowledger {
         waiting
             .flush_at
             .get_or_insert_with(|| Instant::now() + LINGER);
+        let effort = Effort {
+            until: ack.until,
+            span: ack.span,
+        };
         match ack.action {
             Action::Delete => {
-                if let Some(full) = waiting.deletes.push(ack.receipt, ack.until) {
+                if let Some(full) = waiting.deletes.push(ack.receipt, effort) {
                     calls.spawn(Arc::clone(self).delete(full));
                 }
             }
             Action::Show(after) => {
-                if let Some(full) = waiting.shows.push((ack.receipt, after), ack.until) {
+                if let Some(full) = waiting.shows.push((ack.receipt, after), effort) {
                     calls.spawn(Arc::clone(self).show(full));
                 }
             }
@@ -196,7 +197,7 @@ impl Acknowledger {
         match answer {
             Ok(entries) => {
                 let mut entries = entries.into_iter();
-                batch.retain(|until| self.is_open(entries.next(), until));
+                batch.retain(|effort| self.is_open(entries.next(), effort));
             }
             Err(error) => tracing::warn!(
                 queue = self.queue.name(),
@@ -215,14 +216,19 @@ impl Acknowledger {
     /// Tells whether an entry is worth another try; SQS did not mention one that has no answer.
     ///
     /// SQS says yes to an old receipt too, and does nothing: after the lease its yes is no proof.
-    fn is_open(&self, answer: Option<Result<(), EntryError>>, until: Instant) -> bool {
+    fn is_open(&self, answer: Option<Result<(), EntryError>>, effort: &mut Effort) -> bool {
         match answer {
-            Some(Ok(())) if Instant::now() < until => self.metrics.acks.increment("confirmed"),
-            Some(Ok(())) => self.metrics.acks.increment("unconfirmed"),
+            Some(Ok(())) if Instant::now() < effort.until => {
+                self.metrics.acks.increment("confirmed");
+            }
+            Some(Ok(())) => self.is_unconfirmed(effort),
             Some(Err(entry)) if entry.sender_fault || entry.is_lease_lost() => {
                 self.metrics.acks.increment("failed");
+                effort.span.fail(entry.code.clone());
+                let trace = effort.span.context();
                 tracing::warn!(
                     queue = self.queue.name(),
+                    trace_id = trace.map(|trace| display(trace.trace_id())),
                     code = entry.code,
                     "an acknowledgement was refused"
                 );
@@ -233,13 +239,18 @@ impl Acknowledger {
     }
 
     fn give_up_late<T>(&self, batch: &mut Batch<T>, at: Instant) {
-        batch.retain(|until| {
-            let is_in_time = at < until;
+        batch.retain(|effort| {
+            let is_in_time = at < effort.until;
             if !is_in_time {
-                self.metrics.acks.increment("unconfirmed");
+                self.is_unconfirmed(effort);
             }
             is_in_time
         });
+    }
+
+    fn is_unconfirmed(&self, effort: &mut Effort) {
+        self.metrics.acks.increment("unconfirmed");
+        effort.span.fail("unconfirmed");
     }
 
     fn pauses(&self) -> Backoff {
@@ -250,35 +261,6 @@ impl Acknowledger {
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.deletes.entries.is_empty() && self.shows.entries.is_empty()
-    }
-}
-
-impl<T> Batch<T> {
-    /// Adds an entry and returns the batch if that fills it.
-    fn push(&mut self, entry: T, until: Instant) -> Option<Self> {
-        self.entries.push(entry);
-        self.until.push(until);
-        (self.entries.len() == BATCH_ENTRIES_MAX).then(|| std::mem::take(self))
-    }
-
-    /// Keeps the entries for which the check, called once each and in order, says so.
-    fn retain(&mut self, mut keeps: impl FnMut(Instant) -> bool) {
-        let kept: Vec<bool> = self.until.iter().map(|until| keeps(*until)).collect();
-        if kept.iter().all(|kept| *kept) {
-            return;
-        }
-        let (mut of_entries, mut of_until) = (kept.iter(), kept.iter());
-        self.entries.retain(|_| *of_entries.next().unwrap_or(&true));
-        self.until.retain(|_| *of_until.next().unwrap_or(&true));
-    }
-}
-
-impl<T> Default for Batch<T> {
-    fn default() -> Self {
-        Self {
-            entries: Vec::with_capacity(BATCH_ENTRIES_MAX),
-            until: Vec::with_capacity(BATCH_ENTRIES_MAX),
-        }
     }
 }
 

@@ -7,8 +7,9 @@ use tokio::time::timeout;
 use super::seen::Seen;
 use super::station::Station;
 use crate::dead_letter;
-use crate::message::{EventKey, Failure, FailureClass, Message, PastAttempt};
+use crate::message::{EventKey, Failure, FailureClass, Message, MessageId, Outgoing, PastAttempt};
 use crate::queue::{EntryError, QueueError};
+use crate::service::traces::Span;
 use crate::store::{Attempt, DeadLetter, StoreError};
 
 /// How many attempts a dead letter remembers, the latest ones: their 3 KB leave room in a message.
@@ -31,6 +32,17 @@ pub(super) enum BurialError {
     Unrecorded(#[source] StoreError),
     #[error("the dead-letter queue gave no answer for the copy")]
     NoAnswer,
+}
+
+impl BurialError {
+    fn class(&self) -> String {
+        match self {
+            Self::Queue(error) => error.kind.as_str().to_owned(),
+            Self::Refused(entry) => entry.code.clone(),
+            Self::Unrecorded(_) => "unrecorded".to_owned(),
+            Self::NoAnswer => "no_answer".to_owned(),
+        }
+    }
 }
 
 impl Station {
@@ -72,13 +84,13 @@ impl Station {
             failed_at: self.clock.now(),
             replay_no: before.map_or(0, |failure| failure.replay_no),
             edited: before.and_then(|failure| failure.edited.clone()),
-            history: self.past(message).await,
+            history: self.past(message, seen).await,
             displaced: Vec::new(),
         }
     }
 
     /// Reads what went wrong before: in earlier lives of the message, and in this one.
-    async fn past(&self, message: &Message) -> Vec<PastAttempt> {
+    async fn past(&self, message: &Message, seen: &Seen) -> Vec<PastAttempt> {
         let mut past = Vec::new();
         if let Some(death) = message.failure.as_deref() {
             past.clone_from(&death.history);
@@ -95,6 +107,7 @@ impl Station {
                 ),
                 Ok(Err(_)) | Err(_) => tracing::warn!(
                     message.id = %message.id,
+                    trace_id = seen.trace_id(),
                     "the attempts of a dead letter could not be read, its copy goes without"
                 ),
             }
@@ -112,14 +125,11 @@ impl Station {
     pub(super) async fn bury(
         &self,
         message: &Message,
+        seen: &Seen,
         failure: Failure,
     ) -> Result<(), BurialError> {
         let copy = dead_letter::copy(message, &failure, self.dead_letters.is_fifo());
-        let mut entries = self
-            .dead_letters
-            .send(std::slice::from_ref(&copy.message))
-            .await?;
-        let copy_id = entries.pop().ok_or(BurialError::NoAnswer)??;
+        let copy_id = self.send_copy(&copy.message, seen).await?;
         self.metrics.dead_lettered.increment(failure.class.as_str());
         let row = DeadLetter {
             copy_id,
@@ -131,6 +141,7 @@ impl Station {
             Err(error) if copy.carries_failure => {
                 tracing::warn!(
                     message.id = %message.id,
+                    trace_id = seen.trace_id(),
                     error = &error as &dyn std::error::Error,
                     "a dead letter was not written down, its copy says why it is dead"
                 );
@@ -138,6 +149,21 @@ impl Station {
             }
             Err(error) => Err(BurialError::Unrecorded(error)),
         }
+    }
+
+    /// Sends the copy as it is: it stays in the trace of the producer.
+    async fn send_copy(&self, copy: &Outgoing, seen: &Seen) -> Result<MessageId, BurialError> {
+        let mut span = Span::send(self.dead_letters.name(), seen.trace.as_ref());
+        let sent = match self.dead_letters.send(std::slice::from_ref(copy)).await {
+            Ok(mut entries) => entries.pop().ok_or(BurialError::NoAnswer),
+            Err(error) => Err(error.into()),
+        };
+        let sent = sent.and_then(|entry| Ok(entry?));
+        match &sent {
+            Ok(id) => span.message(&id.0),
+            Err(error) => span.fail(error.class()),
+        }
+        sent
     }
 }
 

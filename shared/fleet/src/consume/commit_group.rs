@@ -187,7 +187,13 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             transaction.rollback().await;
             return Ran::Committed;
         }
-        let ran = self.handle(group, &mut Tx::new(transaction.as_ref())).await;
+        // What one message alone brings about belongs to its trace; of many, to no one's.
+        let trace = match group.members() {
+            [alone] => alone.seen.trace.as_ref(),
+            _ => None,
+        };
+        let mut tx = Tx::new(transaction.as_ref()).traced(trace);
+        let ran = self.handle(group, &mut tx).await;
         match ran {
             Ran::Committed => match commit(transaction).await {
                 Ending {

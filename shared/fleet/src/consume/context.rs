@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use super::error::{HandlerError, Seal};
 use crate::message::{EventKey, NewEvent};
+use crate::service::traces::TraceContext;
 use crate::store::{
     Claim, PostgresTransaction, Row, Store, StoreError, StoreErrorClass, ToSql, Transaction,
 };
@@ -15,6 +16,7 @@ pub struct Context<'a> {
     key: &'a EventKey,
     attempt: u32,
     deadline: Instant,
+    trace: Option<&'a TraceContext>,
     open: Option<Box<dyn Transaction>>,
 }
 
@@ -24,6 +26,8 @@ pub struct Context<'a> {
 /// timeout or a panic rolls it back.
 pub struct Tx<'a> {
     transaction: &'a dyn Transaction,
+    /// The trace in which its events go on.
+    trace: Option<&'a TraceContext>,
 }
 
 /// The proof that a handler is done.
@@ -58,8 +62,15 @@ impl<'a> Context<'a> {
             key,
             attempt,
             deadline,
+            trace: None,
             open: None,
         }
+    }
+
+    /// Says in which trace the handler works.
+    pub(super) fn traced(mut self, trace: Option<&'a TraceContext>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Opens the transaction and claims the event in it.
@@ -87,7 +98,7 @@ impl<'a> Context<'a> {
             .open
             .as_deref()
             .expect("the transaction was opened above");
-        Ok(Tx { transaction })
+        Ok(Tx::new(transaction).traced(self.trace))
     }
 
     /// Says that this event needs no effect here, and so no claim.
@@ -98,6 +109,11 @@ impl<'a> Context<'a> {
     /// Returns the number of this attempt, from 1; deploys and outages are not counted.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns the place in the trace of this work, to hand on with calls to other services.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace
     }
 
     /// Returns how long the handler may still run.
@@ -113,7 +129,16 @@ impl<'a> Context<'a> {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(transaction: &'a dyn Transaction) -> Self {
-        Self { transaction }
+        Self {
+            transaction,
+            trace: None,
+        }
+    }
+
+    /// Says in which trace events go on that name none.
+    pub(super) fn traced(mut self, trace: Option<&'a TraceContext>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Runs a statement and returns how many rows it touched.
@@ -161,7 +186,15 @@ impl<'a> Tx<'a> {
     ///
     /// As [`Tx::execute`].
     pub async fn publish(&self, event: &NewEvent) -> Result<(), StoreError> {
-        self.transaction.publish(event).await.map(drop)
+        let published = match (self.trace, &event.trace) {
+            (Some(trace), None) => {
+                let mut event = event.clone();
+                event.trace = Some(trace.clone());
+                self.transaction.publish(&event).await
+            }
+            _ => self.transaction.publish(event).await,
+        };
+        published.map(drop)
     }
 
     /// Ends the handler's work in it; the runtime commits after the handler has returned.

@@ -8,6 +8,7 @@ use super::pool::Permit;
 use super::probe::Role;
 use super::station::Station;
 use crate::message::Message;
+use crate::service::traces::TraceContext;
 
 /// One message that this process has to settle.
 ///
@@ -19,6 +20,8 @@ pub(super) struct Delivery {
     pub(super) lease: Lease,
     /// When its receive was sent: SQS counts its limits from there.
     pub(super) received: Instant,
+    /// The span of its receive.
+    pub(super) receive: Option<TraceContext>,
     /// What it is to the breaker.
     pub(super) role: Role,
     pub(super) place: Place,

@@ -2,10 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -32,7 +30,9 @@ use crate::store::{AttemptOutcome, History, StoreError};
 pub(super) async fn execute(station: Arc<Station>, lanes: Arc<Lanes>, mut delivery: Delivery) {
     let mut seen = Seen::new();
     let message = Arc::clone(&delivery.message);
-    let event = match RawEnvelope::open(&message, &station.limits.queue) {
+    let opened = RawEnvelope::open(&message, &station.limits.queue);
+    seen.follow(&station.limits.queue, &delivery, opened.as_ref().ok());
+    let event = match opened {
         Ok(event) => event,
         Err(error) => {
             let ending = Outcome::Undecodable(error).into();
@@ -135,9 +135,10 @@ impl Attempt<'_> {
             &event.key,
             seen.attempt(station.limits.attempts_max),
             deadline,
-        );
+        )
+        .traced(seen.trace.as_ref());
         let running = timeout_at(deadline, handler.run(event, &mut cx))
-            .instrument(report::span(message, event));
+            .instrument(report::span(message, event, seen));
         // The handler first: what is done is done, and the settlement learns who owns the message.
         let ended = tokio::select! {
             biased;
@@ -179,7 +180,9 @@ impl Station {
         looks: bool,
         seen: &mut Seen,
     ) -> Result<(), Ending> {
-        self.metrics.started_after(self.age_of(message.sent_at));
+        let age = self.clock.now().duration_since(message.sent_at);
+        self.metrics
+            .started_after(age.try_into().unwrap_or_default());
         let looks = looks || message.receive_count > 1;
         let work = async {
             if !looks {
@@ -245,6 +248,7 @@ impl Station {
             tracing::warn!(
                 message.id = %message.id,
                 event.id = key.id,
+                trace_id = seen.trace_id(),
                 crashes = seen.history.crashes,
                 "a process ended while this message was worked on, it runs alone"
             );
@@ -278,11 +282,6 @@ impl Station {
             done = work => done,
             () = self.stop_working.cancelled() => Err(Outcome::Interrupted.into()),
         }
-    }
-
-    fn age_of(&self, moment: Timestamp) -> Duration {
-        let age = self.clock.now().duration_since(moment);
-        age.try_into().unwrap_or_default()
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
                 sent_at: Timestamp::UNIX_EPOCH,
                 message_id: MessageId((*id).to_owned()),
                 receive_count: 1,
-                trace_parent: None,
+                trace: None,
                 data: (),
             };
             group.push(member, event);

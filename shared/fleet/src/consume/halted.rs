@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::settlement::Settlement;
 use crate::message::Message;
 use crate::service::metrics::ConsumerMetrics;
+use crate::service::traces::TraceContext;
 
 /// How much longer than its pause and its handler a halted message may take to be received again.
 const COMES_BACK_MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -36,7 +37,12 @@ impl Halted {
     }
 
     /// Learns from the end of a message whether its group stands still.
-    pub(super) fn learn(&self, message: &Message, settlement: &Settlement) {
+    pub(super) fn learn(
+        &self,
+        message: &Message,
+        trace: Option<&TraceContext>,
+        settlement: &Settlement,
+    ) {
         let Some(group) = &message.group_id else {
             return;
         };
@@ -45,6 +51,7 @@ impl Halted {
                 tracing::error!(
                     queue = self.queue,
                     message.id = message.id.0,
+                    trace_id = trace.map(|trace| display(trace.trace_id())),
                     reason,
                     after_secs = after.as_secs(),
                     "a message has failed for good, and its group stands still until it succeeds"

@@ -63,6 +63,9 @@ mod lookout;
 /// Which types of events get done.
 mod successes;
 
+/// Acknowledgements that share a request.
+mod batch;
+
 /// Deletes and releases, in batches.
 mod acknowledger;
 

@@ -12,6 +12,7 @@ use super::station::Station;
 use crate::message::Message;
 use crate::queue::{Queue, QueueError};
 use crate::service::health::Health;
+use crate::service::traces::Span;
 
 /// Long-polls a queue, never for more messages than there are permits.
 ///
@@ -68,6 +69,7 @@ impl Receiver {
         mut role: Role,
         sent: Instant,
     ) {
+        let receive = Span::receive(self.queue.name(), sent.elapsed(), messages.len()).context();
         for (message, permit) in messages.into_iter().zip(permits) {
             // Of a message that is being worked on only the newer receipt is kept.
             if let Some(lease) = self.leases.hold(&message, sent) {
@@ -76,6 +78,7 @@ impl Receiver {
                     message: Arc::new(message),
                     lease,
                     received: sent,
+                    receive: receive.clone(),
                     role: std::mem::take(&mut role),
                     successor: None,
                 });

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use tracing::Span;
+use tracing::field::display;
 
 use super::outcome::{Ending, Outcome};
 use super::seen::Seen;
@@ -16,12 +17,12 @@ use crate::service::metrics::NO_HANDLER;
 const SAMPLE_OF: u64 = 100;
 
 /// Makes the span in which a handler runs, so that its own lines can be told apart.
-pub(super) fn span(message: &Message, event: &RawEnvelope<'_>) -> Span {
+pub(super) fn span(message: &Message, event: &RawEnvelope<'_>, seen: &Seen) -> Span {
     tracing::info_span!(
         "process",
         message.id = message.id.0,
         event.type = event.event_type.as_ref(),
-        trace_id = event.trace_parent.as_deref().and_then(trace_id),
+        trace_id = seen.trace_id(),
     )
 }
 
@@ -56,14 +57,15 @@ pub(super) fn finished(
             return;
         }
     }
-    let (settled, after_secs) = match settlement {
-        Settlement::Delete => ("deleted", None),
-        Settlement::Retry { after } => ("retried", Some(after.as_secs())),
-        Settlement::Release { after } => ("released", Some(after.as_secs())),
-        Settlement::Halt { after, .. } => ("halted", Some(after.as_secs())),
-        Settlement::DeadLetter { .. } => ("dead_lettered", None),
-        Settlement::Abandon => ("abandoned", None),
+    let after_secs = match settlement {
+        Settlement::Retry { after }
+        | Settlement::Release { after }
+        | Settlement::Halt { after, .. } => Some(after.as_secs()),
+        Settlement::Delete | Settlement::DeadLetter { .. } | Settlement::Abandon => None,
     };
+    // Of a trace that is not recorded no span can be found.
+    let recorded = seen.trace.as_ref().filter(|trace| trace.is_sampled());
+    let span_id = recorded.map(|trace| display(trace.span_id()));
     let key = seen.key.as_ref();
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
@@ -76,11 +78,12 @@ pub(super) fn finished(
                 event.type = seen.event_type.as_deref(),
                 event.id = key.map(|key| key.id.as_str()),
                 event.source = key.map(|key| key.source.as_str()),
-                trace_id = seen.trace_parent.as_deref().and_then(trace_id),
+                trace_id = seen.trace_id(),
+                span_id,
                 outcome = outcome.as_str(),
                 reason = reason(outcome),
                 error = cause.as_deref(),
-                settlement = settled,
+                settlement = settlement.as_str(),
                 after_secs,
                 attempt = seen.attempt(station.limits.attempts_max),
                 duration_ms,
@@ -116,12 +119,4 @@ fn reason(outcome: &Outcome) -> Option<String> {
         | Outcome::Undecodable(_) => outcome.reason().map(Cow::into_owned),
         _ => None,
     }
-}
-
-/// Returns the trace id of a W3C `traceparent`: the second of its four parts, 32 hexadecimal digits.
-///
-/// What looks otherwise is anything that a producer wrote there.
-fn trace_id(trace_parent: &str) -> Option<&str> {
-    let id = trace_parent.split('-').nth(1);
-    id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

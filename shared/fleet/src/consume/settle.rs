@@ -16,6 +16,7 @@ use super::seen::Seen;
 use super::settlement::{self, Facts, Settlement};
 use super::station::Station;
 use crate::message::{EventKey, Message, RawEnvelope};
+use crate::service::traces::Span;
 use crate::store::{Attempt, AttemptOutcome, StoreErrorClass};
 
 /// How long a message waits whose dead-letter copy could not be sent.
@@ -40,7 +41,7 @@ impl Station {
     /// # Cancellation
     ///
     /// It is never cancelled: the shutdown waits for it.
-    pub(super) async fn settle(&self, delivery: Delivery, seen: Seen, mut ending: Ending) {
+    pub(super) async fn settle(&self, delivery: Delivery, mut seen: Seen, mut ending: Ending) {
         let Delivery {
             message,
             lease,
@@ -48,6 +49,7 @@ impl Station {
             role,
             place,
             successor,
+            ..
         } = delivery;
         let lease = lease.end().await.ok();
         // Work that is committed stays done, whoever holds the message now.
@@ -55,6 +57,9 @@ impl Station {
             ending.outcome = Outcome::LeaseLost;
         }
         self.learn(role, &seen, &ending.outcome);
+        seen.conclude(&ending.outcome);
+        let mut span = Span::settle(&self.limits.queue, seen.trace.as_ref());
+        span.message(&message.id.0);
         let receive_last = lease.as_ref().map(|lease| lease.receive_last);
         let spell = Spell {
             message: &message,
@@ -78,10 +83,11 @@ impl Station {
         };
         let settlement = self.carry_out(&spell, &ending.outcome, decided).await;
         if let Some(lease) = lease {
-            self.acknowledge(lease, &settlement).await;
+            span.text("fleet.settlement", settlement.as_str());
+            self.acknowledge(lease, &settlement, span).await;
         }
         if let Some(halted) = &self.halted {
-            halted.learn(&message, &settlement);
+            halted.learn(&message, seen.trace.as_ref(), &settlement);
         }
         report::finished(self, &message, &seen, &ending, &settlement);
         drop(place);
@@ -132,9 +138,10 @@ impl Station {
                 if spell.until.is_none_or(|until| until <= Instant::now()) {
                     return Settlement::Abandon;
                 }
-                if let Err(error) = self.bury(spell.message, failure).await {
+                if let Err(error) = self.bury(spell.message, spell.seen, failure).await {
                     tracing::error!(
                         message.id = %spell.message.id,
+                        trace_id = spell.seen.trace_id(),
                         queue = self.dead_letters.name(),
                         error = &error as &dyn std::error::Error,
                         "message was not dead-lettered, it comes back"
@@ -148,7 +155,7 @@ impl Station {
         decided
     }
 
-    async fn acknowledge(&self, lease: EndedLease, settlement: &Settlement) {
+    async fn acknowledge(&self, lease: EndedLease, settlement: &Settlement, span: Span) {
         let action = match settlement {
             Settlement::Delete | Settlement::DeadLetter { .. } => Action::Delete,
             Settlement::Retry { after }
@@ -159,7 +166,7 @@ impl Station {
             }
             Settlement::Abandon => return,
         };
-        self.queue_ack(lease, action).await;
+        self.queue_ack(lease, action, span).await;
     }
 
     /// Makes messages visible again that nobody has worked on.
@@ -174,15 +181,17 @@ impl Station {
         });
         self.record_uncharged(rows.collect::<Vec<_>>()).await;
         for (_, lease) in untouched {
-            self.queue_ack(lease, Action::Show(Duration::ZERO)).await;
+            let action = Action::Show(Duration::ZERO);
+            self.queue_ack(lease, action, Span::default()).await;
         }
     }
 
-    async fn queue_ack(&self, lease: EndedLease, action: Action) {
+    async fn queue_ack(&self, lease: EndedLease, action: Action, span: Span) {
         let ack = Ack {
             receipt: lease.receipt,
             action,
             until: lease.deadline,
+            span,
         };
         if self.acks.send(ack).await.is_err() {
             tracing::error!("the acknowledger ended before the work did");

@@ -96,6 +96,18 @@ pub struct Facts {
 }
 
 impl Settlement {
+    /// Returns what became of the message, for logs and traces.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delete => "deleted",
+            Self::Retry { .. } => "retried",
+            Self::Release { .. } => "released",
+            Self::Halt { .. } => "halted",
+            Self::DeadLetter { .. } => "dead_lettered",
+            Self::Abandon => "abandoned",
+        }
+    }
+
     /// Tells whether the message is gone, so that those behind it may run.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Delete | Self::DeadLetter { .. })

@@ -86,7 +86,10 @@ impl Death {
         };
         let reason = failure.map_or(RECEIVES_EXHAUSTED, |failure| &failure.reason);
         let handler = consumer.as_deref().unwrap_or(queue);
-        let trace_parent = envelope.and_then(|envelope| envelope.trace_parent);
+        let trace = match envelope {
+            Some(envelope) => envelope.trace,
+            None => message.trace(),
+        };
         Self {
             id: message.id.0.clone(),
             fingerprint: Fingerprint::new(handler, event_type.as_deref(), reason),
@@ -105,10 +108,7 @@ impl Death {
             sent_at: message.sent_at,
             replay_no: failure.map_or(0, |failure| failure.replay_no),
             is_edited: failure.is_some_and(|failure| failure.edited.is_some()),
-            trace_id: trace_parent
-                .as_deref()
-                .and_then(trace_id)
-                .map(str::to_owned),
+            trace_id: trace.map(|trace| trace.trace_id().to_string()),
             group_id: message.group_id.clone(),
             size_bytes: message.size_bytes(),
         }
@@ -135,9 +135,4 @@ impl Death {
     pub fn message_id(&self) -> MessageId {
         MessageId(self.id.clone())
     }
-}
-
-/// Takes the trace id out of a W3C trace context.
-fn trace_id(trace_parent: &str) -> Option<&str> {
-    trace_parent.split('-').nth(1).filter(|id| id.len() == 32)
 }

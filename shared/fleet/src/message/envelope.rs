@@ -7,6 +7,7 @@ use super::formats;
 use super::key::{EventKey, KEY_PART_BYTES_MAX};
 use super::opened::{Opened, Parts};
 use super::sent::{Message, MessageId};
+use crate::service::traces::TraceContext;
 use jiff::Timestamp;
 
 /// An event as a handler sees it: typed data and where it came from.
@@ -22,8 +23,8 @@ pub struct Envelope<E> {
     pub message_id: MessageId,
     /// How often SQS has handed this copy out, this time included.
     pub receive_count: u32,
-    /// The W3C trace context of the producer.
-    pub trace_parent: Option<String>,
+    /// The trace that it belongs to, as its producer hands it on.
+    pub trace: Option<TraceContext>,
     /// The data.
     pub data: E,
 }
@@ -37,8 +38,8 @@ pub struct RawEnvelope<'a> {
     pub event_type: Cow<'a, str>,
     /// When it happened, if the producer said so.
     pub time: Option<Timestamp>,
-    /// The W3C trace context of the producer.
-    pub trace_parent: Option<String>,
+    /// The trace that it belongs to, as its producer hands it on.
+    pub trace: Option<TraceContext>,
     data: Cow<'a, str>,
     message: &'a Message,
 }
@@ -64,19 +65,19 @@ impl<'a> RawEnvelope<'a> {
                     .ok_or(DecodeError::NoType)?,
                 key: key.unwrap_or_else(|| bare_key(message, queue)),
                 time: None,
-                trace_parent: None,
+                trace: None,
                 data,
             },
         };
         check_text("source", &parts.key.source)?;
         check_text("id", &parts.key.id)?;
         check_text("type", &parts.event_type)?;
-        let trace_parent = message.attributes.text("traceparent").map(str::to_owned);
+        let sent_in = message.trace_of_attributes().or(parts.trace);
         Ok(Self {
             key: parts.key,
             event_type: parts.event_type,
             time: parts.time,
-            trace_parent: trace_parent.or(parts.trace_parent),
+            trace: sent_in.or_else(|| message.trace_of_header()),
             data: parts.data,
             message,
         })
@@ -95,7 +96,7 @@ impl<'a> RawEnvelope<'a> {
             sent_at: self.message.sent_at,
             message_id: self.message.id.clone(),
             receive_count: self.message.receive_count,
-            trace_parent: self.trace_parent.clone(),
+            trace: self.trace.clone(),
         })
     }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::attributes::{AttributeValue, Attributes};
 use super::key::EventKey;
 use super::sent::Outgoing;
+use crate::service::traces::TraceContext;
 
 /// The data of one type of event.
 ///
@@ -43,8 +44,8 @@ pub struct NewEvent {
     pub data: String,
     /// Events with the same key leave the outbox one after the other.
     pub ordering_key: Option<String>,
-    /// W3C trace context of the producer.
-    pub trace_parent: Option<String>,
+    /// The trace that it belongs to; where there is none, the outbox begins one if traces are on.
+    pub trace: Option<TraceContext>,
 }
 
 impl NewEvent {
@@ -60,7 +61,7 @@ impl NewEvent {
             time: Timestamp::now(),
             data: serde_json::to_string(data)?,
             ordering_key: None,
-            trace_parent: None,
+            trace: None,
         })
     }
 
@@ -78,15 +79,16 @@ impl NewEvent {
     pub fn to_message(&self) -> Outgoing {
         let mut attributes = Attributes::new();
         attributes.set("type", AttributeValue::string(&self.event_type));
-        if let Some(trace_parent) = &self.trace_parent {
-            attributes.set("traceparent", AttributeValue::string(trace_parent));
-        }
-        Outgoing {
+        let mut message = Outgoing {
             body: self.to_body(),
             attributes,
             group_id: self.ordering_key.clone(),
             ..Outgoing::default()
+        };
+        if let Some(trace) = &self.trace {
+            message.carry(trace);
         }
+        message
     }
 
     fn to_body(&self) -> String {
@@ -105,9 +107,9 @@ impl NewEvent {
             );
         }
         push_member(&mut body, "datacontenttype", r#""application/json""#);
-        if let Some(trace_parent) = &self.trace_parent {
-            let quoted = serde_json::Value::from(trace_parent.as_str()).to_string();
-            push_member(&mut body, "traceparent", &quoted);
+        if let Some(trace) = &self.trace {
+            // Neither needs an escape.
+            push_member(&mut body, "traceparent", &format!("\"{trace}\""));
         }
         push_member(&mut body, "data", &self.data);
         body.push('}');
@@ -153,7 +155,7 @@ mod tests {
             time: Timestamp::UNIX_EPOCH,
             data: data.to_owned(),
             ordering_key: None,
-            trace_parent: None,
+            trace: None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::error::DecodeError;
 use super::key::EventKey;
 use super::opened::{Opened, Parts, misfit};
 use super::s3::s3_record;
+use crate::service::traces::TraceContext;
 
 /// The members of all formats, unread: a bare body may use the same names for other things.
 #[derive(Deserialize, Default)]
@@ -23,6 +24,7 @@ struct Probe<'a> {
     event_type: Option<&'a RawValue>,
     time: Option<&'a RawValue>,
     traceparent: Option<&'a RawValue>,
+    tracestate: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
     data_base64: Option<&'a RawValue>,
     #[serde(rename = "Type")]
@@ -55,6 +57,7 @@ struct CloudEvent<'a> {
     event_type: Cow<'a, str>,
     time: Option<Timestamp>,
     traceparent: Option<String>,
+    tracestate: Option<String>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -116,7 +119,7 @@ fn usual(body: &str) -> Option<Parts<'_>> {
         key: EventKey::new(event.source, event.id),
         event_type: event.event_type,
         time: event.time,
-        trace_parent: event.traceparent,
+        trace: trace(event.traceparent, event.tracestate),
         data: Cow::Borrowed(event.data.map_or("null", RawValue::get)),
     })
 }
@@ -143,7 +146,7 @@ fn cloud_event<'a>(probe: &Probe<'a>) -> Result<Parts<'a>, DecodeError> {
         ),
         event_type: text(FORMAT, "type", probe.event_type)?,
         time,
-        trace_parent: optional_text(FORMAT, "traceparent", probe.traceparent)?.map(Cow::into_owned),
+        trace: trace(lenient(probe.traceparent), lenient(probe.tracestate)),
         data: Cow::Borrowed(probe.data.map_or("null", RawValue::get)),
     })
 }
@@ -208,7 +211,7 @@ fn event_bridge<'a>(probe: &Probe<'a>) -> Result<Parts<'a>, DecodeError> {
         ),
         event_type: text(FORMAT, "detail-type", probe.detail_type)?,
         time: optional_text(FORMAT, "time", probe.time)?.and_then(|time| time.parse().ok()),
-        trace_parent: None,
+        trace: None,
         data: Cow::Borrowed(probe.detail.map_or("null", RawValue::get)),
     })
 }
@@ -236,6 +239,16 @@ fn optional_text<'a>(
             .map(|text| Some(text.0))
             .map_err(|_| misfit(format, format!("`{member}` is no string"))),
     }
+}
+
+/// Reads a text that nothing depends on: another value is as good as none.
+fn lenient<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+    optional_text("", "", raw).ok().flatten()
+}
+
+/// Reads the trace of an event; a malformed one never costs the event.
+fn trace<S: AsRef<str>>(parent: Option<S>, state: Option<S>) -> Option<TraceContext> {
+    TraceContext::parse(parent?.as_ref(), state.as_ref().map(S::as_ref))
 }
 
 fn not_json(error: &serde_json::Error) -> DecodeError {

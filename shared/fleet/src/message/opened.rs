@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::error::DecodeError;
 use super::key::EventKey;
+use crate::service::traces::TraceContext;
 
 /// What an opened body says.
 pub(super) enum Opened<'a> {
@@ -22,7 +23,7 @@ pub(super) struct Parts<'a> {
     pub(super) key: EventKey,
     pub(super) event_type: Cow<'a, str>,
     pub(super) time: Option<Timestamp>,
-    pub(super) trace_parent: Option<String>,
+    pub(super) trace: Option<TraceContext>,
     pub(super) data: Cow<'a, str>,
 }
 

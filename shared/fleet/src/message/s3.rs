@@ -55,7 +55,7 @@ pub(super) fn s3_record(records: &RawValue) -> Option<Result<Parts<'_>, DecodeEr
         ),
         event_type: Cow::Owned(format!("s3:{}", record.event_name)),
         time: None,
-        trace_parent: None,
+        trace: None,
         data: Cow::Borrowed(raw[0].get()),
     }))
 }

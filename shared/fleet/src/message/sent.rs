@@ -3,13 +3,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attributes::Attributes;
+use super::attributes::{AttributeValue, Attributes};
 use super::failure::Failure;
+use crate::service::traces::TraceContext;
 
 /// The most bytes of one message, and of one batch: body and attributes together.
 ///
 /// Source: SQS developer guide, "Message quotas" (1 MiB since August 2025).
 pub const BODY_BYTES_MAX: usize = 1_048_576;
+
+/// The attributes that carry a trace, by the names of W3C Trace Context.
+const TRACE_PARENT: &str = "traceparent";
+const TRACE_STATE: &str = "tracestate";
 
 /// The id that SQS gave a message when it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +72,21 @@ impl Message {
         }
     }
 
+    /// Returns the trace that it belongs to as far as can be told without its envelope.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace_of_attributes()
+            .or_else(|| self.trace_of_header())
+    }
+
+    pub(super) fn trace_of_attributes(&self) -> Option<TraceContext> {
+        let state = || self.attributes.text(TRACE_STATE);
+        TraceContext::parse(self.attributes.text(TRACE_PARENT)?, state())
+    }
+
+    pub(super) fn trace_of_header(&self) -> Option<TraceContext> {
+        TraceContext::parse_xray(self.trace_header.as_deref()?)
+    }
+
     /// Returns the bytes that count towards SQS's limit.
     pub fn size_bytes(&self) -> usize {
         self.body.len() + self.attributes.size_bytes()
@@ -74,6 +94,22 @@ impl Message {
 }
 
 impl Outgoing {
+    /// Puts a trace into the attributes, unless the message would become too large for SQS.
+    pub fn carry(&mut self, trace: &TraceContext) {
+        let parent = AttributeValue::string(trace.to_string());
+        self.attributes.set(TRACE_PARENT, parent);
+        match trace.state() {
+            Some(state) => self
+                .attributes
+                .set(TRACE_STATE, AttributeValue::string(state)),
+            None => self.attributes.remove(TRACE_STATE),
+        };
+        if self.size_bytes() > BODY_BYTES_MAX {
+            self.attributes.remove(TRACE_PARENT);
+            self.attributes.remove(TRACE_STATE);
+        }
+    }
+
     /// Makes a message of a body alone.
     pub fn new(body: impl Into<String>) -> Self {
         Self {

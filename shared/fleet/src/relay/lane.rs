@@ -100,22 +100,25 @@ impl Lane {
         }
         let fates = send(&*self.queue, claim.rows(), pulse).await;
         let (settlement, blocked) = settlement(claim.rows(), fates);
-        self.count(claim.rows().len(), &settlement);
+        self.count(claim.rows(), &settlement);
         claim.settle(settlement).await?;
         Ok(blocked.map_or(Turn::Settled, Turn::Blocked))
     }
 
-    fn count(&self, rows: usize, settlement: &OutboxSettlement) {
+    fn count(&self, rows: &[OutboxRow], settlement: &OutboxSettlement) {
         self.metrics
             .published
             .increment(settlement.sent.len() as u64);
         self.metrics
             .publish_errors
-            .increment((rows - settlement.sent.len()) as u64);
+            .increment((rows.len() - settlement.sent.len()) as u64);
         for (row, reason) in &settlement.parked {
+            let parked = rows.iter().find(|parked| parked.id == *row);
+            let trace = parked.and_then(|parked| parked.event.trace.as_ref());
             tracing::error!(
                 destination = self.destination,
                 row,
+                trace_id = trace.map(|trace| display(trace.trace_id())),
                 reason,
                 "outbox row parked: it and its ordering key wait for an operator"
             );

@@ -61,7 +61,7 @@ mod tests {
             time: Timestamp::UNIX_EPOCH,
             data: "{}".to_owned(),
             ordering_key: ordering_key.map(str::to_owned),
-            trace_parent: None,
+            trace: None,
         }
     }
 

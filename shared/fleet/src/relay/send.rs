@@ -8,6 +8,7 @@ use super::outgoing::render;
 use crate::message::Outgoing;
 use crate::queue::{Queue, QueueErrorKind, split};
 use crate::service::health::Pulse;
+use crate::service::traces::Span;
 use crate::store::OutboxRow;
 
 /// The most requests to one queue at a time. At 10 ms a request these carry
@@ -24,10 +25,8 @@ const SENDS_MAX: usize = 100;
 ///
 /// Not to be dropped: what SQS has taken meanwhile would be sent again.
 pub(super) async fn send(queue: &dyn Queue, rows: &[OutboxRow], pulse: &Pulse) -> Vec<Fate> {
-    let messages: Vec<_> = rows
-        .iter()
-        .map(|row| render(&row.event, queue.is_fifo()))
-        .collect();
+    let (messages, mut spans): (Vec<_>, Vec<_>) =
+        rows.iter().map(|row| message(queue, row)).unzip();
     let mut fates: Vec<_> = messages
         .iter()
         .map(|message| fate::of_size(message.size_bytes()))
@@ -60,10 +59,28 @@ pub(super) async fn send(queue: &dyn Queue, rows: &[OutboxRow], pulse: &Pulse) -
             fates[*place] = Some(fate);
         }
     }
-    fates
-        .into_iter()
-        .map(|fate| fate.expect("every row was too large or in a batch"))
-        .collect()
+    let fates = fates.into_iter().zip(&mut spans).map(|(fate, span)| {
+        let fate = fate.expect("every row was too large or in a batch");
+        match &fate {
+            Fate::Sent => {}
+            Fate::Parked(_) => span.fail("parked"),
+            Fate::Waits(code) => span.fail(code.clone()),
+        }
+        fate
+    });
+    fates.collect()
+}
+
+/// Makes the message of a row; whoever works on it goes on in the span of its sending.
+fn message(queue: &dyn Queue, row: &OutboxRow) -> (Outgoing, Span) {
+    let OutboxRow { event, .. } = row;
+    let mut message = render(event, queue.is_fifo());
+    let mut span = Span::send(queue.name(), event.trace.as_ref());
+    span.event(&event.event_type, &event.key.source, &event.key.id);
+    if let Some(trace) = span.context() {
+        message.carry(&trace);
+    }
+    (message, span)
 }
 
 async fn send_batch(

@@ -24,6 +24,9 @@ pub mod health;
 /// A thread beside the workers, for what must go on when they are busy.
 pub mod aside;
 
+/// Where messages come from and what was done with them, for a collector.
+pub mod traces;
+
 /// Probes and metrics over HTTP, read-only.
 pub mod admin;
 

@@ -8,6 +8,7 @@ use fleet::message::NewEvent;
 use fleet::queue::Queue as _;
 use fleet::queue::QueueErrorKind;
 use fleet::service::config::{GroupPolicy, LogSuccess};
+use fleet::service::traces::TraceContext;
 use fleet::{Context, Done, Envelope, EventKey, Handler, HandlerError};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::field::{Field, Visit};
@@ -132,7 +133,10 @@ async fn each_message_has_one_line_at_its_end_with_the_chain_of_causes_and_nothi
         },
     )
     .unwrap();
-    event.trace_parent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    event.trace = TraceContext::parse(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        None,
+    );
     stage.send_message(event.to_message()).await;
     stage.is_empty().await;
     let ends = log.ends();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::message::{EventKey, Failure, FailureClass, MessageId};
+use fleet::service::traces::TraceContext;
 use fleet::store::{
     Attempt, AttemptOutcome, Claim, DeadLetter, History, KeyState, OutboxClaim, OutboxSettlement,
     Transaction,
@@ -451,7 +452,10 @@ async fn the_data_of_an_event_is_kept_to_the_letter(bench: Bench) {
     sent.data =
         r#"{ "b":1.50, "a":1e999999, "b":"\u0000😀", "id":12345678901234567890123 }"#.to_owned();
     sent.ordering_key = Some("customer 7".to_owned());
-    sent.trace_parent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    sent.trace = TraceContext::parse(
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        None,
+    );
     bench.publish(std::slice::from_ref(&sent)).await;
     let claim = bench.outbox.claim_rows("one", 1).await.unwrap();
     let received = &claim.rows()[0].event;

@@ -2,6 +2,7 @@ use std::slice;
 use std::time::Duration;
 
 use fleet::message::{EventKey, Failure, FailureClass, MessageId, NewEvent};
+use fleet::service::traces::TraceContext;
 use fleet::store::{
     Attempt, AttemptOutcome, Claim, DeadLetter, Outbox, OutboxSettlement, PostgresStore, Store,
     Story,
@@ -79,7 +80,10 @@ async fn story(store: &PostgresStore, key: &EventKey) -> Story {
 /// An event of which every table knows something.
 async fn told(store: &PostgresStore) -> EventKey {
     let event = NewEvent {
-        trace_parent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        trace: TraceContext::parse(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            None,
+        ),
         ..event("a.b", "E-1")
     };
     let key = event.key.clone();

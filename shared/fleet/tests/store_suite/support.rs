@@ -108,7 +108,7 @@ pub(crate) fn event(event_type: &str, id: &str) -> NewEvent {
         time: Timestamp::from_second(1_700_000_000).unwrap(),
         data: r#"{"n":1.50}"#.to_owned(),
         ordering_key: None,
-        trace_parent: None,
+        trace: None,
     }
 }
 

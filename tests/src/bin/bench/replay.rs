@@ -130,7 +130,7 @@ fn dead_letter(number: usize) -> Outgoing {
         time: Timestamp::now(),
         data: r#"{"note":"about two hundred and twenty bytes in all"}"#.to_owned(),
         ordering_key: None,
-        trace_parent: None,
+        trace: None,
     };
     event.to_message()
 }

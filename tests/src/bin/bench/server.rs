@@ -99,7 +99,7 @@ fn message(number: usize) -> Outgoing {
         time: Timestamp::now(),
         data: r#"{"note":"about two hundred and twenty bytes in all"}"#.to_owned(),
         ordering_key: None,
-        trace_parent: None,
+        trace: None,
     };
     event.to_message()
 }

@@ -27,6 +27,10 @@ mod report;
 mod reader;
 
 // The sections.
+mod otlp;
+
+mod traces;
+
 mod service;
 
 mod database;
@@ -42,10 +46,12 @@ pub use self::consumer::{ConsumerConfig, QueueUrl, RECEIVE_TAIL, consumer_prefix
 pub use self::database::DatabaseConfig;
 pub use self::env::{Env, ProcessEnv};
 pub use self::group_policy::GroupPolicy;
+pub use self::otlp::{Endpoint, Headers, Ratio, ResourceAttributes, Sampler};
 pub use self::rate::RateLimit;
 pub use self::reader::{Loaded, Reader, anything, load, within};
 pub use self::report::{ConfigError, Problem, Report, Setting, Source};
 pub use self::service::{LogConfig, LogFormat, LogSuccess, ServiceConfig};
+pub use self::traces::TracesConfig;
 pub use self::value::{Secret, Value};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Reader, anything, within};
+use super::traces::TracesConfig;
 use super::value::words;
 
 /// Loopback only: the endpoint is unauthenticated, so a wider address is a
@@ -38,6 +39,8 @@ pub struct ServiceConfig {
     pub unknown_type_grace: Duration,
     /// `LOG_FORMAT`, `LOG_LEVEL` and `LOG_SUCCESS`.
     pub log: LogConfig,
+    /// `OTEL_*`: traces.
+    pub traces: TracesConfig,
 }
 
 impl ServiceConfig {
@@ -58,6 +61,7 @@ impl ServiceConfig {
                 within(Duration::ZERO..=UNKNOWN_TYPE_GRACE_MAX),
             ),
             log: LogConfig::read(reader),
+            traces: TracesConfig::read(reader),
         }
     }
 }
@@ -161,10 +165,9 @@ mod tests {
             .settings
             .iter()
             .map(|setting| {
-                (
-                    setting.name.clone(),
-                    setting.value.clone().expect("a default"),
-                )
+                // What is unset has no default that could be typed.
+                let value = setting.value.clone().unwrap_or_default();
+                (setting.name.clone(), value)
             })
             .collect();
         let again = load(&env, ServiceConfig::read).expect("the defaults, typed, are accepted");

@@ -171,6 +171,8 @@ catalogue! {
         "Callers that wait for a connection of the work to the database";
     READY = Gauge "fleet_ready" ["check"]
         "1 while a check of /readyz passes, else 0";
+    SPANS_LOST = Counter "fleet_spans_lost_total" []
+        "Spans that were dropped because they waited too long or the collector did not take them";
     DRAINING = Gauge "fleet_draining" []
         "1 while the process is shutting down, else 0";
     BUILD_INFO = Gauge "fleet_build_info" ["version", "commit"]

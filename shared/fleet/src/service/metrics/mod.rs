@@ -25,6 +25,8 @@ mod database;
 
 mod readiness;
 
+mod traces;
+
 mod process;
 
 mod recorder;
@@ -42,4 +44,5 @@ pub use self::outbox::{OutboxDepth, OutboxMetrics};
 pub use self::readiness::CheckMetrics;
 pub use self::recorder::{MetricsError, Recorder, install};
 pub use self::sqs::{SQS_OPERATIONS, SQS_RESULTS, SqsMetrics};
+pub use self::traces::TraceMetrics;
 pub use self::upkeep::{MeasuringMetrics, PauseMetrics, PruneMetrics, TableMetrics};

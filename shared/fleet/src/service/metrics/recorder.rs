@@ -126,6 +126,7 @@ mod tests {
             TableMetrics::new(&["inbox"]);
             DatabaseMetrics::new();
             CheckMetrics::new("database").passes();
+            TraceMetrics::new();
             consumer.concurrency_limit.set(16);
             consumer.started_after(Duration::from_millis(3));
             consumer.committed_after(Duration::from_secs(400));

@@ -9,6 +9,7 @@ use super::sql::BEGIN_RELAY;
 use super::transaction::{Params, PostgresTransaction};
 use super::{PostgresStore, Row, Session, notify};
 use crate::message::{EventKey, NewEvent};
+use crate::service::traces::TraceContext;
 use crate::store::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats, StoreError};
 
 /// Rows that are locked by an open transaction; the end of its session frees them.
@@ -189,7 +190,9 @@ fn row_of(row: &Row) -> Option<OutboxRow> {
             time: row.get("time"),
             data: row.get("data"),
             ordering_key: row.get("ordering_key"),
-            trace_parent: row.get("trace_parent"),
+            trace: row
+                .get::<_, Option<&str>>("trace_parent")
+                .and_then(|parent| TraceContext::parse(parent, None)),
         },
     })
 }

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::sql::{BEGIN, CHECK_CONSTRAINTS};
 use super::{Row, Shared};
 use crate::message::NewEvent;
+use crate::service::traces::{Span, TraceContext};
 use crate::store::{StoreError, StoreErrorClass, Transaction};
 
 /// Parameters of a statement, as the driver takes them.
@@ -128,6 +129,13 @@ impl PostgresTransaction {
         let optional =
             |of: fn(&NewEvent) -> Option<&str>| -> Vec<_> { events.iter().map(of).collect() };
         let times: Vec<_> = events.iter().map(|event| event.time).collect();
+        // They end with the statement, and show an event that is then rolled back, too.
+        let spans: Vec<_> = events.iter().map(creation).collect();
+        let traces = events.iter().zip(&spans).map(|(event, span)| {
+            let trace = span.context().or_else(|| event.trace.clone());
+            trace.as_ref().map(TraceContext::to_string)
+        });
+        let traces: Vec<Option<String>> = traces.collect();
         let params: Params<'_> = &[
             &column(|event| &event.key.source),
             &column(|event| &event.key.id),
@@ -135,7 +143,7 @@ impl PostgresTransaction {
             &times,
             &column(|event| &event.data),
             &optional(|event| event.ordering_key.as_deref()),
-            &optional(|event| event.trace_parent.as_deref()),
+            &traces,
         ];
         let sql = &self.session.shared().sql.publish;
         let client = self.session.client();
@@ -260,4 +268,10 @@ impl Transaction for PostgresTransaction {
     fn postgres(&self) -> Option<&PostgresTransaction> {
         Some(self)
     }
+}
+/// Begins the span of an event: its row is where its trace goes on.
+fn creation(event: &NewEvent) -> Span {
+    let mut span = Span::create(&event.event_type, event.trace.as_ref());
+    span.event(&event.event_type, &event.key.source, &event.key.id);
+    span
 }
