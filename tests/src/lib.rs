@@ -34,6 +34,8 @@ pub mod load;
 
 pub mod books;
 
+pub mod collector;
+
 pub mod site;
 
 pub mod workshop;
