@@ -13,11 +13,14 @@ use fleet::upkeep::{Sounded, Upkeep};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sqs_local::{DeleteQueue, Sqs};
-use tokio::time::{Instant, timeout};
+use tokio::time::{interval, timeout};
 
 use crate::support::{connect, connect_with, database};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who does not measure asks every five seconds whether it may.
+const TWO_TURNS: Duration = Duration::from_secs(6);
 
 const MEASURING: &str = "fleet_measuring 1";
 
@@ -56,11 +59,7 @@ impl Measurer {
     }
 
     async fn until_it_shows(&self, line: &str) {
-        let shown = async {
-            while !self.shows(line) {
-                tokio::task::yield_now().await;
-            }
-        };
+        let shown = until(async || self.shows(line));
         let waited = timeout(PATIENCE, shown).await;
         waited.unwrap_or_else(|_| panic!("never {line} in {}", self.page.render()));
     }
@@ -70,6 +69,14 @@ impl Measurer {
         let mut lines = page.lines().filter_map(|line| line.split_once(' '));
         let (_, value) = lines.find(|(name, _)| *name == series).unwrap();
         value.parse().unwrap()
+    }
+}
+
+/// Looks again and again for what nothing announces.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let mut looks = interval(Duration::from_millis(20));
+    while !is_so().await {
+        looks.tick().await;
     }
 }
 
@@ -140,17 +147,13 @@ async fn one_process_measures_and_the_next_goes_on_where_it_has_left_off() {
         .await;
     assert!(one.shows(MEASURING));
     assert_eq!(lease(&store).await.as_deref(), Some("one"));
-    // As if it had looked an hour ago for the first time.
-    while store.recall_depth("jobs").await.unwrap().is_none() {
-        tokio::task::yield_now().await;
-    }
+    let remembered = until(async || store.recall_depth("jobs").await.unwrap().is_some());
+    timeout(PATIENCE, remembered).await.unwrap();
     let two = Measurer::start("two", &database, &queue).await;
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(6) {
-        assert!(two.shows("fleet_measuring 0"), "one process measures");
-        tokio::task::yield_now().await;
-    }
+    let two_measures = timeout(TWO_TURNS, until(async || two.shows(MEASURING))).await;
+    two_measures.expect_err("one process measures");
     assert!(two.shows(&format!("{visible} NaN")));
+    // As if it had looked an hour ago for the first time.
     store
         .query(
             "update fleet.depths set waiting_since = waiting_since - interval '1 hour'",
@@ -184,11 +187,7 @@ async fn a_queue_that_a_process_may_not_ask_is_left_to_others() {
     );
     let one = Measurer::start("one", &database, &queue).await;
     // It takes the lease and gives it back.
-    let given_back = async {
-        while lease(&store).await.is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
+    let given_back = until(async || lease(&store).await.is_none());
     timeout(PATIENCE, given_back).await.unwrap();
     one.until_it_shows("fleet_measuring 0").await;
     one.upkeep.end().await;
