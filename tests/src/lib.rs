@@ -24,6 +24,10 @@ pub mod gate;
 
 pub mod pooler;
 
+pub mod authority;
+
+pub mod remote;
+
 pub mod post_office;
 
 pub mod sockets;

@@ -232,13 +232,34 @@ async fn endpoints_and_credentials_that_do_not_work_are_found() {
     ];
     assert_eq!(codes(&site).await, expected);
 
+    let site = site.with("AWS_ENDPOINT_URL_SQS", "https://127.0.0.2.invalid:9");
+    let expected = ["endpoint-foreign", "endpoint-unreachable"];
+    assert_eq!(codes(&site).await[..2], expected);
+
+    // A variable in the clear is a problem of the configuration, and a profile is found here.
     let site = site.with("AWS_ENDPOINT_URL_SQS", "http://127.0.0.2.invalid:9");
-    let expected = [
-        "endpoint-foreign",
-        "endpoint-plaintext",
-        "endpoint-unreachable",
-    ];
-    assert_eq!(codes(&site).await[..3], expected);
+    assert!(
+        codes(&site)
+            .await
+            .contains(&"configuration-invalid".to_owned())
+    );
+    let mut site = site;
+    site.env.remove("AWS_ENDPOINT_URL_SQS");
+    let profile = tempfile::NamedTempFile::new().expect("a file can be made");
+    std::fs::write(
+        &profile,
+        "[default]\nendpoint_url = http://127.0.0.2.invalid:9\n",
+    )
+    .expect("the file is writable");
+    let profile = profile.path().to_str().expect("it is text");
+    let site = site.with("AWS_CONFIG_FILE", profile);
+    let codes = codes(&site).await;
+    for expected in ["endpoint-plaintext", "queue-unchecked"] {
+        assert!(codes.contains(&expected.to_owned()), "{codes:?}");
+    }
+    let ended = site.run(&["run"]).await.with_code(2);
+    let why = "leads to 127.0.0.2.invalid in the clear";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
 }
 
 #[tokio::test]

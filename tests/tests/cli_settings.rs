@@ -91,6 +91,31 @@ async fn enqueue_and_queues_report_everything_at_once_too() {
 }
 
 #[tokio::test]
+async fn addresses_of_sqs_that_leave_this_machine_in_the_clear_are_refused_by_name() {
+    let queue = "http://sqs.eu-central-1.amazonaws.com/123456789012/billing";
+    let arguments = ["enqueue", "billing", "--type", "order.placed"];
+    for (variable, url) in [
+        ("AWS_ENDPOINT_URL_SQS", "http://sqs.internal:9324"),
+        ("AWS_ENDPOINT_URL", "http://192.0.2.7:9324"),
+        ("BILLING_QUEUE_URL", queue),
+    ] {
+        let mut env = SOUND.to_vec();
+        env.retain(|(name, _)| *name != variable);
+        env.push((variable, url));
+        for arguments in [&["run"][..], &["relay"], &["queues"], &arguments] {
+            let ended = run(arguments, &env).await.with_code(2);
+            let said = format!("  {variable}: ");
+            assert!(
+                ended.stderr.contains(&said),
+                "{arguments:?}: {}",
+                ended.stderr
+            );
+            assert!(ended.stderr.contains("write https://"), "{}", ended.stderr);
+        }
+    }
+}
+
+#[tokio::test]
 async fn config_shows_values_with_their_sources_and_no_secret() {
     let ended = run(&["config"], &SOUND).await.with_code(0);
     assert_eq!(ended.stderr, "");

@@ -157,7 +157,7 @@ pub(crate) async fn await_schema(site: &Site<'_>, app: &App) {
             ),
             Err(error) => {
                 said.say(&error, "the schema cannot be looked at yet");
-                error.to_string()
+                error.finding()
             }
         };
         // A change of the finding is logged by the health check.

@@ -5,6 +5,7 @@ use fleet::service::config::{
     AwsConfig, ConsumerConfig, DatabaseConfig, Env, Loaded, Problem, QueueUrl, Reader,
     ServiceConfig, TracesConfig, Value as _, consumer_prefix, load,
 };
+use fleet::store::check_address;
 
 use crate::exit::Exit;
 
@@ -20,7 +21,7 @@ pub(crate) struct Settings {
 pub(crate) fn serving(env: &dyn Env, consumers: &[&Consumer]) -> Result<Loaded<Settings>, Exit> {
     let loaded = load(env, |reader| {
         let service = ServiceConfig::read(reader);
-        let database = DatabaseConfig::read(reader);
+        let database = read_database(reader);
         // The SDK reads these itself; here they are only checked and reported.
         AwsConfig::read(reader);
         let consumers: Vec<_> = consumers
@@ -38,9 +39,25 @@ pub(crate) fn serving(env: &dyn Env, consumers: &[&Consumer]) -> Result<Loaded<S
     Ok(Loaded { settings, report })
 }
 
+/// Reads where the database is, and refuses addresses that the store would refuse.
+fn read_database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
+    let database = DatabaseConfig::read(reader)?;
+    let direct = database.direct_url.as_ref();
+    let urls = [
+        ("DATABASE_URL", Some(&database.url)),
+        ("DATABASE_DIRECT_URL", direct),
+    ];
+    for (variable, url) in urls {
+        if let Some(Err(why)) = url.map(|url| check_address(url.expose())) {
+            reader.problem(variable, why);
+        }
+    }
+    Some(database)
+}
+
 /// Reads where the database is, for commands that need nothing else.
 pub(crate) fn database(env: &dyn Env) -> Result<DatabaseConfig, Exit> {
-    let loaded = load(env, DatabaseConfig::read).map_err(Exit::refused)?;
+    let loaded = load(env, read_database).map_err(Exit::refused)?;
     loaded
         .settings
         .ok_or_else(|| Exit::refused("DATABASE_URL: is not set"))
@@ -91,7 +108,7 @@ pub(crate) fn piecewise(env: &dyn Env, consumers: &[&Consumer]) -> Pieces {
     let service = ServiceConfig::read(&mut reader);
     let mut problems = problems_of(reader);
     let mut reader = Reader::new(env);
-    let database = DatabaseConfig::read(&mut reader);
+    let database = read_database(&mut reader);
     let of_database = problems_of(reader);
     let database = database.filter(|_| of_database.is_empty());
     problems.extend(of_database);

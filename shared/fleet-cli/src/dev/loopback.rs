@@ -45,7 +45,7 @@ fn is_local(url: &str) -> bool {
         let name = parameter.split('=').next().unwrap_or_default();
         !matches!(
             name,
-            "application_name" | "connect_timeout" | "sslmode" | "options"
+            "application_name" | "connect_timeout" | "sslmode" | "sslrootcert" | "options"
         )
     };
     if !parameters.is_empty() && parameters.split('&').any(names_hosts) || path.contains('@') {

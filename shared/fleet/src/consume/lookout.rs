@@ -102,7 +102,7 @@ impl Breaker {
     async fn database_answers(&self) -> bool {
         let Surroundings { ledger, health, .. } = &self.surroundings;
         let finding = match timeout(ANSWER_MAX, ledger.probe()).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Ok(answer) => answer.map_err(|error| error.finding()),
             Err(_) => Err(format!("no answer within {} s", ANSWER_MAX.as_secs())),
         };
         let answers = finding.is_ok();

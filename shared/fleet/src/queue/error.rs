@@ -33,7 +33,7 @@ pub enum QueueErrorKind {
     /// The queue does not exist.
     #[error("the queue does not exist")]
     NoSuchQueue,
-    /// SQS refused the request; sending it again will not help.
+    /// SQS refused the request, or it was not sent; sending it again will not help.
     #[error("SQS refused the request")]
     Refused,
 }

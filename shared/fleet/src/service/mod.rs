@@ -3,6 +3,9 @@
 //!
 //! The files stand in reading order; each uses only those above it.
 
+/// Whose signature on a server's certificate counts.
+pub mod trust;
+
 /// What the environment says, and everything that is wrong with it.
 pub mod config;
 

@@ -46,6 +46,22 @@ impl StoreError {
             source: Some(source.into()),
         }
     }
+
+    /// Says in one line what readiness shows of it: the class, and why there was no answer.
+    ///
+    /// What the server itself answered stays out: it may quote data.
+    pub fn finding(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = match self.sqlstate {
+            Some(_) => None,
+            None => self.source(),
+        };
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
 }
 
 impl StoreErrorClass {
@@ -80,6 +96,18 @@ impl StoreErrorClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_finding_says_why_there_was_no_answer_and_not_what_was_answered() {
+        let refused = StoreError::new(StoreErrorClass::Unavailable, "the certificate has expired");
+        let finding = "the database is unavailable: the certificate has expired";
+        assert_eq!(refused.finding(), finding);
+        let answered = StoreError {
+            sqlstate: Some("28P01".to_owned()),
+            ..StoreError::new(StoreErrorClass::Unavailable, "what the server says")
+        };
+        assert_eq!(answered.finding(), answered.to_string());
+    }
 
     #[test]
     fn each_sqlstate_falls_into_the_class_that_says_what_to_do() {

@@ -5,8 +5,8 @@ use super::finding::{Examination, Fault, rules};
 use crate::address::{authority_of, host_of, is_local_host};
 
 rules! {
-    ENDPOINT_PLAINTEXT = Warning "endpoint-plaintext"
-        "Whoever is on the way reads and changes messages; AWS itself wants TLS 1.2 (SQS developer guide, \"Infrastructure security\").";
+    ENDPOINT_PLAINTEXT = Error "endpoint-plaintext"
+        "Whoever is on the way would read and change messages, so no request is sent there; AWS itself wants TLS 1.2 (SQS developer guide, \"Infrastructure security\").";
     ENDPOINT_FOREIGN = Warning "endpoint-foreign"
         "Every message and every signed request goes to that host, which is neither AWS nor this machine (AWS SDKs reference guide, \"Service-specific endpoints\").";
     QUEUE_URL_ELSEWHERE = Warning "queue-url-elsewhere"
@@ -135,7 +135,7 @@ mod tests {
     fn requests_go_where_the_queue_is() {
         let aws = "https://sqs.eu-central-1.amazonaws.com/123456789012/billing";
         let local = "http://127.0.0.1:9324/000000000000/billing";
-        let stand_in = "http://sqs.internal:9324/000000000000/billing";
+        let stand_in = "https://sqs.internal:9324/000000000000/billing";
         let region = Some("eu-central-1");
         for (endpoint, url, region, expected) in [
             (None, aws, region, &[][..]),

@@ -13,6 +13,7 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::call::finish;
+use super::encrypted::OnlyEncrypted;
 use super::handle::SqsQueue;
 use crate::queue::{Directory, Queue, QueueError};
 use crate::service::metrics::SqsMetrics;
@@ -181,6 +182,7 @@ impl Sqs {
             .http_client(https())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            .interceptor(OnlyEncrypted)
             .build();
         Client::from_conf(config)
     }

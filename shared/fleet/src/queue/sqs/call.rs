@@ -6,6 +6,7 @@ use aws_sdk_sqs::types::BatchResultErrorEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::Instant;
 
+use super::encrypted::InTheClear;
 use super::said;
 use crate::queue::{Entries, EntryError, QueueError, QueueErrorKind};
 use crate::service::metrics::SqsMetrics;
@@ -39,6 +40,7 @@ where
             service.raw().status().as_u16(),
         ),
         _ if said::has_cause::<CredentialsError>(&error) => QueueErrorKind::Credentials,
+        _ if said::has_cause::<InTheClear>(&error) => QueueErrorKind::Refused,
         SdkError::ConstructionFailure(_) => QueueErrorKind::Refused,
         _ => QueueErrorKind::Unreachable,
     };

@@ -1,5 +1,8 @@
 //! SQS itself, through the AWS SDK: the only folder that names it.
 
+/// What may leave this machine.
+mod encrypted;
+
 /// What SQS and the SDK say, without the request.
 mod said;
 

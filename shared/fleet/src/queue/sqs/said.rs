@@ -5,6 +5,8 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::encrypted::InTheClear;
+
 /// The codes with which SQS names who may not do what to which key or queue, and nothing else. With
 /// others it repeats parts of the request: its bodies and attributes, or, where the signature does
 /// not match, its headers with the session token.
@@ -23,7 +25,7 @@ where
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             chain(error)
         }
-        _ if has_cause::<CredentialsError>(error) => chain(error),
+        _ if has_cause::<CredentialsError>(error) || has_cause::<InTheClear>(error) => chain(error),
         // What cannot be sent is quoted as a whole.
         _ => error.to_string(),
     }

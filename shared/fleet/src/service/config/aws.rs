@@ -1,4 +1,5 @@
 use super::reader::{Reader, anything};
+use super::transit::check_encrypted;
 
 /// The variables of the AWS SDK that the fleet looks at; the SDK itself reads
 /// these and all others, credentials above all.
@@ -72,7 +73,7 @@ fn http_url(url: &str) -> Result<(), String> {
         );
     }
     if host.is_some_and(|host| !host.is_empty() && !host.starts_with('/')) {
-        return Ok(());
+        return check_encrypted(url);
     }
     Err("is not an address; give one such as http://127.0.0.1:9324".to_owned())
 }
@@ -119,11 +120,13 @@ mod tests {
             ])
         };
         assert!(with("http://127.0.0.1:9324").is_ok());
+        assert!(with("https://sqs.internal").is_ok());
         for url in [
             "127.0.0.1:9324",
             "http://",
             "ftp://host",
             "http://u:p@127.0.0.1:9324",
+            "http://sqs.internal:9324",
         ] {
             assert!(
                 with(url).expect_err(url).contains("AWS_ENDPOINT_URL_SQS"),

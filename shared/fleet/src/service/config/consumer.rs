@@ -5,6 +5,7 @@ use super::group_policy::GroupPolicy;
 use super::rate::RateLimit;
 use super::reader::{Reader, anything, within};
 use super::service::ServiceConfig;
+use super::transit::check_encrypted;
 use super::value::Value;
 
 /// What a receive may take beyond its wait (5 s until its attempt times out),
@@ -179,7 +180,7 @@ impl Value for QueueUrl {
             && account.is_some_and(|account| is_made_of(account, "-_"))
             && host.is_some_and(|host| is_made_of(host, "-.:[]"));
         if well_formed {
-            Ok(Self(text.to_owned()))
+            check_encrypted(text).map(|()| Self(text.to_owned()))
         } else {
             Err(format!(
                 "is not a queue's URL; set it to {QUEUE_URL_ADVICE}"
@@ -345,7 +346,7 @@ mod tests {
 
     #[test]
     fn only_groups_of_a_fifo_queue_have_a_policy() {
-        let fifo = ("BILLING_QUEUE_URL", "http://h/0/orders.fifo");
+        let fifo = ("BILLING_QUEUE_URL", "https://h/0/orders.fifo");
         let policy = |pairs: &[_]| read(pairs).map(|loaded| loaded.settings.group_policy);
         assert_eq!(policy(&[]).expect("no problem"), None);
         let default = policy(&[fifo]).expect("no problem");
@@ -393,13 +394,14 @@ mod tests {
             "http://user:secret@host/000000000000/billing",
             "sqs://host/000000000000/billing",
             "http://host/000000000000/",
+            "http://host/000000000000/in-the-clear",
             "http://host/000000000000/bill ing",
             "http://host/000000000000/x?y=z",
         ] {
             assert!(QueueUrl::parse(url).is_err(), "{url}");
         }
         assert!(
-            QueueUrl::parse("http://h/0/o.fifo")
+            QueueUrl::parse("https://h/0/o.fifo")
                 .expect("a queue")
                 .is_fifo()
         );

@@ -1,5 +1,10 @@
+use std::path::Path;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::reader::{Reader, within};
 use super::value::Secret;
+use crate::service::trust::roots_of;
 
 /// The name that the SQL functions have in every example: `fleet.enqueue(…)`.
 const SCHEMA: &str = "fleet";
@@ -15,12 +20,23 @@ const POOL_SIZE_MAX: usize = 1_000;
 /// The length at which Postgres cuts an identifier.
 const IDENTIFIER_LENGTH_MAX: usize = 63;
 
+/// What means something in a URL, or could not stand in one.
+const RESERVED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'%')
+    .add(b'&')
+    .add(b'#')
+    .add(b'?')
+    .add(b'@');
+
 const URL_ADVICE: &str = "the database's address, such as postgres://user:password@host:5432/name";
 
 /// Where Postgres is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseConfig {
     /// `DATABASE_URL`: a Postgres URL; may lead through a transaction pooler.
+    ///
+    /// `DATABASE_CA_FILE` stands in both URLs as `sslrootcert`, where they name none themselves.
     pub url: Secret,
     /// `DATABASE_DIRECT_URL`: a URL that gives a session, for LISTEN and
     /// advisory locks.
@@ -37,16 +53,41 @@ impl DatabaseConfig {
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = reader.required("DATABASE_URL", URL_ADVICE, is_postgres_url);
         let direct_url = reader.optional("DATABASE_DIRECT_URL", is_postgres_url);
+        let ca_file = reader.optional("DATABASE_CA_FILE", |file: &String| holds_roots(file));
         let schema = reader.or_default("FLEET_SCHEMA", SCHEMA.to_owned(), |name| schema_name(name));
         let pool_size =
             reader.or_default("DATABASE_POOL_SIZE", POOL_SIZE, within(1..=POOL_SIZE_MAX));
+        let trusting = |url: Secret| match &ca_file {
+            Some(file) => with_roots(&url, file),
+            None => url,
+        };
         Some(Self {
-            url: url?,
-            direct_url,
+            url: trusting(url?),
+            direct_url: direct_url.map(trusting),
             schema,
             pool_size,
         })
     }
+}
+
+fn holds_roots(file: &str) -> Result<(), String> {
+    let roots = roots_of(Path::new(file));
+    roots.map(drop).map_err(|error| error.to_string())
+}
+
+/// Adds the file of root certificates to a URL that names none.
+fn with_roots(url: &Secret, file: &str) -> Secret {
+    let url = url.expose();
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    if query
+        .split('&')
+        .any(|pair| pair.starts_with("sslrootcert="))
+    {
+        return Secret::new(url);
+    }
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let file = utf8_percent_encode(file, RESERVED);
+    Secret::new(format!("{url}{joint}sslrootcert={file}"))
 }
 
 /// Checks the outline of a Postgres URL; the driver has the last word.
@@ -119,7 +160,7 @@ mod tests {
     #[test]
     fn the_usual_shapes_of_a_url_are_accepted() {
         for url in [
-            "postgres://user:p%40ss@db.internal:5432/shop?sslmode=require",
+            "postgres://user:p%40ss@db.internal:5432/shop?sslmode=verify-full",
             "postgresql://localhost",
             "postgres://user@%2Frun%2Fpostgresql/shop",
             "postgres:///shop?host=/run/postgresql",
@@ -147,6 +188,39 @@ mod tests {
                 "{url}: {problem}"
             );
             assert!(!problem.contains("hun"), "{url}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_roots_goes_into_urls_that_name_none() {
+        for (url, expected) in [
+            (
+                "postgres://h/db",
+                "postgres://h/db?sslrootcert=/etc/my%20ca%40home.pem",
+            ),
+            (
+                "postgres://h/db?connect_timeout=1",
+                "postgres://h/db?connect_timeout=1&sslrootcert=/etc/my%20ca%40home.pem",
+            ),
+            (
+                "postgres://h/db?sslrootcert=/own.pem",
+                "postgres://h/db?sslrootcert=/own.pem",
+            ),
+        ] {
+            let with = with_roots(&Secret::new(url), "/etc/my ca@home.pem");
+            assert_eq!(with.expose(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_no_roots_is_a_problem_of_its_variable() {
+        for file in [
+            "/nowhere/ca.pem",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        ] {
+            let problem = problem("DATABASE_CA_FILE", file).expect(file);
+            assert!(problem.contains("DATABASE_CA_FILE: "), "{problem}");
+            assert!(problem.contains(file), "{problem}");
         }
     }
 

@@ -22,6 +22,8 @@ mod value;
 
 mod rate;
 
+mod transit;
+
 mod report;
 
 mod reader;
@@ -52,6 +54,7 @@ pub use self::reader::{Loaded, Reader, anything, load, within};
 pub use self::report::{ConfigError, Problem, Report, Setting, Source};
 pub use self::service::{LogConfig, LogFormat, LogSuccess, ServiceConfig};
 pub use self::traces::TracesConfig;
+pub use self::transit::check_encrypted;
 pub use self::value::{Secret, Value};
 
 #[cfg(test)]

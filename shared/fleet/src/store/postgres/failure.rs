@@ -57,11 +57,6 @@ pub(super) fn of_connect(error: tokio_postgres::Error) -> StoreError {
     }
 }
 
-/// Makes the error of an address that the driver cannot read, and may quote.
-pub(super) fn of_address(error: &tokio_postgres::Error) -> StoreError {
-    StoreError::new(StoreErrorClass::Misconfigured, said::without_values(error))
-}
-
 /// Makes the error of a server that keeps its connection and says nothing.
 pub(super) fn no_answer(limit: std::time::Duration) -> StoreError {
     StoreError::new(

@@ -15,7 +15,13 @@ mod sql;
 /// How the database is used.
 mod options;
 
-/// Addresses, the pool, and servers that are refused.
+/// Encryption, and who the server is.
+mod tls;
+
+/// Addresses, and which of them need encryption.
+mod address;
+
+/// The pool, and servers that are refused.
 mod connect;
 
 /// Wake-ups between processes, after the commit.
@@ -93,6 +99,9 @@ mod leases;
 /// What is over.
 mod prune;
 
+/// What the consuming side of the runtime asks of it.
+mod seam;
+
 /// Numbered SQL, compared with what was applied.
 mod applied;
 
@@ -102,19 +111,18 @@ mod migrate;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::Transaction;
-use super::{Attempt, Claim, DeadLetter, History, KeyState, Store, StoreError};
-use crate::message::EventKey;
+use super::StoreError;
+use address::Address;
 use notify::Notifier;
 use options::check_schema_name;
 use session::Session;
 use shared::Shared;
 use sql::Sql;
 
+pub use address::check_address;
 pub use checkup::{Checkup, DeadOnRecord, Inquiry, Roster, Server, check_up};
 pub use depths::DepthMemory;
 pub use migrate::{MigrateOptions, migrate, plan};
@@ -144,22 +152,24 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Makes a store from an address; the first use connects.
     ///
-    /// A database that is down is no error here: [`Store::probe`] tells.
+    /// A database that is down is no error here: [`probe`](super::Store::probe) tells.
     ///
     /// # Errors
     ///
-    /// `Misconfigured`: the address is none, asks for TLS, or the schema's name
-    /// is none.
+    /// `Misconfigured`: the address is none, asks for less encryption than it
+    /// needs or names no root certificates, or the schema's name is none.
     pub fn connect(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
         check_schema_name(&options.schema)?;
         let direct = options
             .direct_url
             .as_deref()
-            .map(connect::config)
+            .map(Address::read)
             .transpose()?;
+        let address = Address::read(url)?;
         Ok(Self {
             shared: Arc::new(Shared {
-                pool: connect::pool(connect::config(url)?, &options)?,
+                tls: address.tls.clone(),
+                pool: connect::pool(address, &options)?,
                 sql: Sql::new(&options.schema),
                 notifier: Notifier::new(&options.schema),
                 schema: options.schema,
@@ -215,52 +225,6 @@ impl PostgresStore {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.pool.close();
-    }
-}
-
-#[async_trait]
-impl Store for PostgresStore {
-    async fn claim(&self, consumer: &str, key: &EventKey) -> Result<Claim, StoreError> {
-        self.claim_one(consumer, key).await
-    }
-
-    async fn claim_all(
-        &self,
-        consumer: &str,
-        keys: &[EventKey],
-    ) -> Result<(Box<dyn Transaction>, Vec<KeyState>), StoreError> {
-        self.claim_many(consumer, keys).await
-    }
-
-    async fn history(
-        &self,
-        consumer: &str,
-        message_id: &str,
-        receive: u32,
-        key: &EventKey,
-    ) -> Result<History, StoreError> {
-        self.read_history(consumer, message_id, receive, key).await
-    }
-
-    async fn attempts(
-        &self,
-        consumer: &str,
-        message_id: &str,
-        limit: usize,
-    ) -> Result<Vec<Attempt>, StoreError> {
-        self.read_attempts(consumer, message_id, limit).await
-    }
-
-    async fn record_attempts(&self, attempts: &[Attempt]) -> Result<(), StoreError> {
-        self.write_attempts(attempts).await
-    }
-
-    async fn record_dead_letters(&self, dead: &[DeadLetter]) -> Result<(), StoreError> {
-        self.write_dead_letters(dead).await
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.read_sign_of_life().await
     }
 }
 

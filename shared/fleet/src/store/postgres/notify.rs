@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Config};
+use tokio_postgres::AsyncMessage;
 use tokio_util::sync::CancellationToken;
 
+use super::address::Address;
 use super::{Session, Shared, connect, failure};
 use crate::store::StoreError;
 
@@ -86,14 +87,14 @@ async fn send(shared: &Arc<Shared>) -> Result<(), StoreError> {
 
 /// Listens on a session of its own until `stop` is cancelled.
 pub(super) async fn listen(
-    config: &Config,
+    address: &Address,
     schema: &str,
     writes: &watch::Sender<u64>,
     stop: CancellationToken,
 ) {
     let listening = async {
         loop {
-            if let Err(error) = listen_once(config, schema, writes).await {
+            if let Err(error) = listen_once(address, schema, writes).await {
                 tracing::warn!(class = %error.class, "not listening for outbox rows; polling");
             }
             sleep(RECONNECT_PAUSE).await;
@@ -103,11 +104,11 @@ pub(super) async fn listen(
 }
 
 async fn listen_once(
-    config: &Config,
+    address: &Address,
     schema: &str,
     writes: &watch::Sender<u64>,
 ) -> Result<(), StoreError> {
-    let (client, mut connection) = connect::connect(config).await?;
+    let (client, mut connection) = connect::connect(address).await?;
     // Whatever was committed before this session listened is told of now.
     let listen = format!("listen \"{}\"", channel(schema));
     let started = timeout(LISTEN_MAX, client.batch_execute(&listen));

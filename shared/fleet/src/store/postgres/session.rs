@@ -6,8 +6,8 @@ use std::time::Duration;
 use deadpool_postgres::{ClientWrapper, Object};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
 
+use super::tls::Tls;
 use super::{Shared, failure};
 use crate::store::StoreError;
 
@@ -121,7 +121,7 @@ impl Session {
             return result;
         }
         self.broken.store(true, Ordering::Relaxed);
-        cancel(self.client()).await;
+        cancel(self.client(), &self.shared.tls).await;
         timeout(CANCEL_MAX, work)
             .await
             .unwrap_or_else(|_| Err(failure::no_answer(limit)))
@@ -143,7 +143,8 @@ impl Drop for Session {
         }
         // Without a runtime nobody can talk to the server; closing says enough.
         if let Ok(runtime) = Handle::try_current() {
-            self.shared.tasks.spawn_on(clean_up(dirty), &runtime);
+            let tls = self.shared.tls.clone();
+            self.shared.tasks.spawn_on(clean_up(dirty, tls), &runtime);
         }
     }
 }
@@ -163,21 +164,21 @@ impl Drop for Dirty {
 }
 
 /// Rolls back, and gives the connection back to the pool if that was all it took.
-async fn clean_up(dirty: Dirty) {
+async fn clean_up(dirty: Dirty, tls: Tls) {
     if let Some(client) = &dirty.0
-        && rolls_back(client).await
+        && rolls_back(client, &tls).await
     {
         dirty.put_back();
     }
 }
 
-async fn rolls_back(client: &ClientWrapper) -> bool {
+async fn rolls_back(client: &ClientWrapper, tls: &Tls) -> bool {
     // Answers come in order: after this one nothing of the old is left.
     let mut rollback = std::pin::pin!(client.batch_execute("rollback"));
     if let Ok(answer) = timeout(PATIENCE, &mut rollback).await {
         return answer.is_ok();
     }
-    cancel(client).await;
+    cancel(client, tls).await;
     // The locks are free with the answer; then the connection is closed.
     let _ = timeout(CANCEL_MAX, rollback).await;
     false
@@ -187,6 +188,7 @@ async fn rolls_back(client: &ClientWrapper) -> bool {
 ///
 /// Nothing tells when the server's signal arrives: it could hit the statement
 /// of the next user. Whether it worked shows in the answer to the statement.
-async fn cancel(client: &ClientWrapper) {
-    let _ = timeout(CANCEL_MAX, client.cancel_token().cancel_query(NoTls)).await;
+async fn cancel(client: &ClientWrapper, tls: &Tls) {
+    let token = client.cancel_token();
+    let _ = timeout(CANCEL_MAX, token.cancel_query(tls.clone())).await;
 }

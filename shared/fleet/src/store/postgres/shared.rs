@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio::sync::watch;
-use tokio_postgres::Config;
 use tokio_util::task::TaskTracker;
 
+use super::address::Address;
 use super::notify::{self, Notifier};
 use super::sql::Sql;
+use super::tls::Tls;
 
 /// What the store, its sessions and its transactions have in common.
 pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) sql: Sql,
     pub(super) schema: String,
-    pub(super) direct: Option<Config>,
+    /// For asking the server to cancel, which takes a connection of its own.
+    pub(super) tls: Tls,
+    pub(super) direct: Option<Address>,
     pub(super) answer_max: Duration,
     pub(super) statement_max: Duration,
     pub(super) tasks: TaskTracker,
