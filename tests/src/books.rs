@@ -45,7 +45,8 @@ impl Books {
         Self::of(database.expect("a test database can be made"))
     }
 
-    fn of(database: TestDatabase) -> Self {
+    /// Looks into a database that is there.
+    pub fn of(database: TestDatabase) -> Self {
         let options = PostgresOptions {
             pool_size: 2,
             ..PostgresOptions::default()

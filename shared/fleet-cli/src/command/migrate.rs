@@ -30,13 +30,20 @@ pub(crate) fn migrate(app: &App, args: &Migrate, env: &dyn Env) -> Result<(), Ex
         schema: database.schema.clone(),
         ..MigrateOptions::default()
     };
-    let steps = runtime()?.block_on(async {
-        match args.plan {
-            true => store::plan(url, &options, &app.migrations).await,
-            false => store::migrate(url, &options, &app.migrations, &app.subscriptions()).await,
-        }
+    let sets = &app.migrations;
+    let done = runtime()?.block_on(async {
+        let steps = match args.plan {
+            true => store::plan(url, &options, sets).await,
+            false => store::migrate(url, &options, sets, &app.subscriptions()).await,
+        };
+        let rights = match args.plan {
+            true => store::plan_roles(url, &options, sets).await,
+            false => store::establish_roles(url, &options, sets).await,
+        };
+        Ok((steps?, rights?))
     });
-    let steps = steps.map_err(ended_by)?;
+    let (steps, rights) = done.map_err(ended_by)?;
+    note_rights(&rights, args.plan);
     let rows: Vec<Row> = steps.iter().map(|step| row(step, !args.plan)).collect();
     if args.json {
         output::json(&rows).context("cannot write")?;
@@ -51,6 +58,20 @@ pub(crate) fn migrate(app: &App, args: &Migrate, env: &dyn Env) -> Result<(), Ex
         (count, false) => format!("{count} applied"),
     });
     Ok(())
+}
+
+/// Says what roles lack; a fleet whose processes share one user works without them.
+fn note_rights(statements: &[String], is_plan: bool) {
+    if statements.is_empty() {
+        return;
+    }
+    output::note(match is_plan {
+        true => "the roles of docs/security.md need these statements:",
+        false => "this user may not set up the roles of docs/security.md; an administrator can:",
+    });
+    for statement in statements {
+        output::note(&output::escape(format!("{statement};")));
+    }
 }
 
 /// A database that this program must not touch is a refusal; all else may pass.

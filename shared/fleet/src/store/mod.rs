@@ -44,8 +44,8 @@ pub use postgres::{
     MigrateError, MigrateOptions, Migration, Migrations, PRUNABLE, Params, Pause, Pausing,
     PlannedMigration, PoolStatus, PostgresOptions, PostgresStore, PostgresTransaction, Process,
     Prunable, RecentFailure, RecentFailures, Roster, Row, Server, Sighting, Subscription, ToSql,
-    Unparking, Unsent, UnsentFilter, UnsentState, check_address, check_up, is_pooled, migrate,
-    plan,
+    Unparking, Unsent, UnsentFilter, UnsentState, check_address, check_up, establish_roles,
+    is_pooled, migrate, plan, plan_roles,
 };
 pub use replays::{
     EntryState, Journaled, NewReplay, PlannedEntry, Replay, ReplayCounts, ReplayFailure,

@@ -102,6 +102,10 @@ impl Pruner {
         pulse: &Pulse,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
+        // A relay has no business in the tables of the consumers: another process will.
+        if !self.store.may_prune().await? {
+            return Ok(());
+        }
         if !self.leadership.keep().await? || Instant::now() < *due {
             return Ok(());
         }

@@ -108,6 +108,9 @@ mod applied;
 /// Numbered SQL, applied.
 mod migrate;
 
+/// Roles, and their rights where they are lacking.
+mod roles;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -135,6 +138,7 @@ pub use pooler::is_pooled;
 pub use processes::{ConsumerStanding, Process, Sighting};
 pub use prune::{EVENTS_KEPT, Extent, PRUNABLE, Prunable};
 pub use recent::{RecentFailure, RecentFailures};
+pub use roles::{establish_roles, plan_roles};
 pub use standing::DeadCount;
 pub use table_rows::GROWING;
 pub use tokio_postgres::Row;

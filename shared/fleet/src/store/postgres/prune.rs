@@ -98,6 +98,8 @@ const PRUNE: &str = r"
         for update of t skip locked))
     returning 1";
 
+const MAY_PRUNE: &str = "select has_table_privilege('{schema}.inbox', 'delete')";
+
 const MEASURE: &str = r"
     select clock_timestamp() as now,
         pg_relation_size($1::text::regclass) / current_setting('block_size')::bigint as pages";
@@ -135,6 +137,22 @@ impl PostgresStore {
             pages: u64::try_from(row.get::<_, i64>("pages")).unwrap_or_default(),
             now: row.get("now"),
         })
+    }
+
+    /// Tells whether this user may prune: a relay's may not, where the roles are in use.
+    ///
+    /// # Errors
+    ///
+    /// As the class says.
+    ///
+    /// # Cancellation
+    ///
+    /// May be dropped at any time.
+    pub async fn may_prune(&self) -> Result<bool, StoreError> {
+        let rows = self
+            .query(&render(MAY_PRUNE, &self.shared.schema), &[])
+            .await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
     /// Deletes rows on some pages of a table that were over before a time, no more than
