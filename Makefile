@@ -101,6 +101,8 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
 	$(SCRIPTS)/deny.sh "$(TARGET)"
 	$(SCRIPTS)/prometheus-check.sh "$(TARGET)"
+	$(SCRIPTS)/locked.sh "$(TARGET)"
+	$(SCRIPTS)/sbom.sh "$(TARGET)"
 	$(SCRIPTS)/terraform.sh "$(TARGET)"
 	$(SCRIPTS)/checkov.sh "$(TARGET)"
 	$(SCRIPTS)/hadolint.sh "$(TARGET)"
@@ -108,6 +110,11 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(SCRIPTS)/systemd.sh
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
+
+.PHONY: sbom
+sbom: ## Lists what ships as CycloneDX, below the target directory.
+	$(SCRIPTS)/sbom.sh "$(TARGET)"
+	@echo "$(TARGET)/sbom/fleet-workers.cdx.json"
 
 .PHONY: fmt
 fmt: ## Formats the sources.
