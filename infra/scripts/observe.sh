@@ -17,14 +17,14 @@ dev='' watcher='' status=0
 
 # Ends what runs, waits for it, and leaves nothing.
 end() {
-    trap '' INT TERM
+    trap '' INT TERM HUP
     for process in $watcher $dev; do kill -TERM "$process" 2>/dev/null || true; done
     [ -z "$watcher" ] || wait "$watcher" || true
     [ -z "$dev" ] || wait "$dev" || status=$?
     rm -rf "$folder"
     exit "$status"
 }
-trap end INT TERM
+trap end INT TERM HUP
 
 # Each in a session of its own: a terminal's Ctrl-C comes here alone, and each is
 # told once. A second signal would end `dev` before it has cleaned up.
@@ -49,11 +49,14 @@ setsid "$bin/prometheus" --config.file="$folder/prometheus.yml" --storage.tsdb.p
     --web.listen-address=127.0.0.1:0 2>"$folder/log" &
 watcher=$!
 
-# It says where it listens, or why it does not.
+# It says where it listens and that it is ready, or why not.
 address=''
 while [ -z "$address" ] && kill -0 "$watcher" 2>/dev/null; do
-    address=$(sed -n 's|^.*"Listening on" address=\([0-9.:]*\).*$|\1|p' "$folder/log" | head -n 1)
-    [ -n "$address" ] || sleep 0.1
+    if grep -q 'Server is ready' "$folder/log"; then
+        address=$(sed -n 's|^.*"Listening on" address=\([0-9.:]*\).*$|\1|p' "$folder/log" | head -n 1)
+    else
+        sleep 0.1
+    fi
 done
 if [ -z "$address" ]; then
     cat "$folder/log" >&2

@@ -13,13 +13,17 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::patience::until;
+use crate::patience::{until, until_within};
 use crate::probe::Probe;
 use crate::process::Process;
 use crate::programs::{repository, target_directory};
 
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an alert may take to begin or to end: a queue is measured every 15 s, and what was
+/// received in the last 30 s counts as its lag.
+const ALERT_MAX: Duration = Duration::from_secs(120);
 
 /// The folder of the rules, from the root of the repository.
 pub const RULES: &str = "infra/prometheus";
@@ -106,7 +110,8 @@ impl Prometheus {
 
     /// Waits until an alert of a queue calls somebody, and returns it.
     pub async fn until_fires(&self, alert: &str, queue: &str) -> Value {
-        until(&format!("{alert} fires for {queue}"), async || {
+        let what = format!("{alert} fires for {queue}");
+        until_within(ALERT_MAX, &what, async || {
             let found = self.alert(alert, queue).await?;
             found.filter(|found| found["state"] == "firing")
         })
@@ -115,7 +120,8 @@ impl Prometheus {
 
     /// Waits until an alert of a queue is over.
     pub async fn until_resolved(&self, alert: &str, queue: &str) {
-        until(&format!("{alert} is over for {queue}"), async || {
+        let what = format!("{alert} is over for {queue}");
+        until_within(ALERT_MAX, &what, async || {
             self.alert(alert, queue).await?.is_none().then_some(())
         })
         .await;
