@@ -231,19 +231,38 @@ async fn a_retry_keeps_the_trace_and_what_a_handler_publishes_goes_on_in_it() {
 }
 
 #[tokio::test]
+async fn what_is_sent_carries_the_span_of_its_sending_and_the_state_of_its_producer() {
+    let (site, _collector) = traced(Manner::Takes, "0").await;
+    let orders = ["begun-here", "begun-elsewhere"].map(|id| order(id, 1).to_string());
+    site.books.place(&orders).await;
+    let set = format!(
+        "update fleet.outbox set trace_parent = '{}', trace_state = 'shop=1'
+         where event_id = 'placed/begun-elsewhere'",
+        parent("00")
+    );
+    site.books.run(&set).await;
+    let (relay, _) = site.start_ready(&["relay"]).await;
+    site.queue.until_holds(2).await;
+    end(relay).await;
+    let sent = site.queue.peek().await;
+    let carried = |id: &str, name: &str| {
+        let message = sent.iter().find(|message| message.body.contains(id));
+        let attribute = message.expect(id).message_attributes.get(name);
+        attribute.and_then(|attribute| attribute.string_value.clone())
+    };
+    let begun = carried("begun-here", "traceparent").expect("a trace");
+    assert!(begun.ends_with("-00") && !begun.contains(TRACE), "{begun}");
+    assert_eq!(carried("begun-here", "tracestate"), None);
+    let gone_on = carried("begun-elsewhere", "traceparent").expect("a trace");
+    assert!(gone_on.starts_with(&parent("00")[..36]) && gone_on.ends_with("-00"));
+    assert!(!gone_on.contains(SPAN), "it names the span of its sending");
+    let state = carried("begun-elsewhere", "tracestate");
+    assert_eq!(state.as_deref(), Some("shop=1"));
+}
+
+#[tokio::test]
 async fn the_producer_decides_and_of_what_is_not_recorded_there_are_ids_all_the_same() {
     let (site, collector) = traced(Manner::Takes, "0").await;
-    site.books
-        .place(&[order("begun-here", 1).to_string()])
-        .await;
-    let (relay, _) = site.start_ready(&["relay"]).await;
-    site.queue.until_holds(1).await;
-    end(relay).await;
-    let sent = &site.queue.peek().await[0];
-    let carried = sent.message_attributes["traceparent"].string_value.clone();
-    let carried = carried.expect("it is text");
-    assert!(carried.ends_with("-00"), "{carried}");
-
     let (worker, _) = site.start_ready(&["run"]).await;
     let cases = [("recorded", "01"), ("not-recorded", "00")];
     for (id, flags) in cases {

@@ -454,7 +454,7 @@ async fn the_data_of_an_event_is_kept_to_the_letter(bench: Bench) {
     sent.ordering_key = Some("customer 7".to_owned());
     sent.trace = TraceContext::parse(
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        None,
+        Some("shop=1,other=x"),
     );
     bench.publish(std::slice::from_ref(&sent)).await;
     let claim = bench.outbox.claim_rows("one", 1).await.unwrap();

@@ -122,6 +122,11 @@ impl Migrations {
                 name: "depths",
                 sql: include_str!("../migrations/0006_depths.sql"),
             },
+            Migration {
+                number: 7,
+                name: "trace_state",
+                sql: include_str!("../migrations/0007_trace_state.sql"),
+            },
         ],
     };
 }

@@ -192,7 +192,7 @@ fn row_of(row: &Row) -> Option<OutboxRow> {
             ordering_key: row.get("ordering_key"),
             trace: row
                 .get::<_, Option<&str>>("trace_parent")
-                .and_then(|parent| TraceContext::parse(parent, None)),
+                .and_then(|parent| TraceContext::parse(parent, row.get("trace_state"))),
         },
     })
 }

@@ -148,13 +148,15 @@ const PUBLISH: &str = r"
     with events as materialized (
         select * from unnest(
             $1::text[], $2::text[], $3::text[], $4::timestamptz[],
-            $5::text[], $6::text[], $7::text[]) with ordinality
-            as e (source, event_id, event_type, time, data, ordering_key, trace_parent, n)
+            $5::text[], $6::text[], $7::text[], $8::text[]) with ordinality
+            as e (source, event_id, event_type, time, data, ordering_key, trace_parent,
+                trace_state, n)
     ), rows as (
         insert into {schema}.outbox
-            (destination, source, event_id, event_type, time, data, ordering_key, trace_parent)
+            (destination, source, event_id, event_type, time, data, ordering_key, trace_parent,
+             trace_state)
         select s.consumer, e.source, e.event_id, e.event_type, e.time, e.data,
-            nullif(e.ordering_key, ''), e.trace_parent
+            nullif(e.ordering_key, ''), e.trace_parent, e.trace_state
         from events e join {schema}.subscriptions s using (event_type)
         order by e.n, s.consumer
         on conflict do nothing
@@ -207,7 +209,7 @@ const OUTBOX_CLAIM: &str = r"
         from (select * from ordered union all select * from free) rows
     )
     select walk.count, walk.last,
-        id, source, event_id, event_type, time, data, ordering_key, trace_parent
+        id, source, event_id, event_type, time, data, ordering_key, trace_parent, trace_state
     from (select count(*) as count, max(ordering_key) as last from walked) walk
     left join sized on bytes_before < $4::bigint
     order by id";

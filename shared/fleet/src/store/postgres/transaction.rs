@@ -11,7 +11,7 @@ use super::session::Session;
 use super::sql::{BEGIN, CHECK_CONSTRAINTS};
 use super::{Row, Shared};
 use crate::message::NewEvent;
-use crate::service::traces::{Span, TraceContext};
+use crate::service::traces::Span;
 use crate::store::{StoreError, StoreErrorClass, Transaction};
 
 /// Parameters of a statement, as the driver takes them.
@@ -132,10 +132,12 @@ impl PostgresTransaction {
         // They end with the statement, and show an event that is then rolled back, too.
         let spans: Vec<_> = events.iter().map(creation).collect();
         let traces = events.iter().zip(&spans).map(|(event, span)| {
-            let trace = span.context().or_else(|| event.trace.clone());
-            trace.as_ref().map(TraceContext::to_string)
+            let trace = span.context().or_else(|| event.trace.clone())?;
+            Some((trace.to_string(), trace.state()))
         });
-        let traces: Vec<Option<String>> = traces.collect();
+        let (parents, states): (Vec<_>, Vec<_>) = traces
+            .map(|trace| trace.map_or((None, None), |(parent, state)| (Some(parent), state)))
+            .unzip();
         let params: Params<'_> = &[
             &column(|event| &event.key.source),
             &column(|event| &event.key.id),
@@ -143,7 +145,8 @@ impl PostgresTransaction {
             &times,
             &column(|event| &event.data),
             &optional(|event| event.ordering_key.as_deref()),
-            &traces,
+            &parents,
+            &states,
         ];
         let sql = &self.session.shared().sql.publish;
         let client = self.session.client();
