@@ -108,6 +108,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	$(SCRIPTS)/hadolint.sh "$(TARGET)"
 	$(SCRIPTS)/manifests.sh "$(TARGET)"
 	$(SCRIPTS)/systemd.sh
+	$(SCRIPTS)/compose.sh "$(TARGET)"
 	@if command -v python3 >/dev/null; then set -x; python3 -B examples/orders/generate.py --check; \
 		else echo 'SKIP sample orders: no python3'; [ -z "$$CI" ]; fi
 

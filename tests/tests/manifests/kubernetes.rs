@@ -1,6 +1,6 @@
 //! `infra/kubernetes`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -14,90 +14,15 @@ use fleet_tests::programs::repository;
 use fleet_tests::site::fleet;
 use serde_json::Value;
 
+use super::cluster::{FOLDERS, container, environment, name, named, of_kind, pod, workloads};
 use super::program;
 use super::yaml::{documents, fields, strings};
-
-const FOLDERS: [&str; 2] = ["infra/kubernetes", "infra/kubernetes/migrate"];
 
 /// What Postgres takes by default, less what it keeps for superusers.
 const CONNECTIONS_MAX: u64 = 100 - 3;
 
 /// Whoever connects beside the pods: the migration, and people.
 const CONNECTIONS_ASIDE: u64 = 10;
-
-/// All documents of both folders.
-fn manifests() -> Vec<Value> {
-    let names = FOLDERS.into_iter().flat_map(|folder| {
-        let entries = fs::read_dir(repository().join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().path())
-    });
-    let files = names.filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
-    files.flat_map(documents).collect()
-}
-
-fn of_kind(kind: &str) -> Vec<Value> {
-    let mut found = manifests();
-    found.retain(|manifest| manifest["kind"] == kind);
-    assert!(!found.is_empty(), "there is no {kind}");
-    found
-}
-
-fn name(manifest: &Value) -> &str {
-    manifest["metadata"]["name"].as_str().unwrap()
-}
-
-fn named(kind: &str, wanted: &str) -> Value {
-    let found = of_kind(kind)
-        .into_iter()
-        .find(|manifest| name(manifest) == wanted);
-    found.unwrap_or_else(|| panic!("there is no {kind} {wanted}"))
-}
-
-/// The deployments and the job.
-fn workloads() -> Vec<Value> {
-    [of_kind("Deployment"), of_kind("Job")].concat()
-}
-
-fn pod(workload: &Value) -> &Value {
-    &workload["spec"]["template"]["spec"]
-}
-
-/// The one container of a pod.
-fn container(workload: &Value) -> &Value {
-    let containers = pod(workload)["containers"].as_array().unwrap();
-    assert_eq!(containers.len(), 1, "{}", name(workload));
-    &containers[0]
-}
-
-/// The environment of a pod as its process sees it, with what the pattern of the secrets says.
-fn environment(workload: &Value) -> BTreeMap<String, String> {
-    let mut env = Dockerfile::read(&[]).pairs("ENV");
-    for source in container(workload)["envFrom"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let map = named(
-            "ConfigMap",
-            source["configMapRef"]["name"].as_str().unwrap(),
-        );
-        let entries = fields(&map["data"])
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
-        env.extend(entries);
-    }
-    for variable in container(workload)["env"].as_array().into_iter().flatten() {
-        let value = match &variable["valueFrom"]["secretKeyRef"] {
-            Value::Null => variable["value"].clone(),
-            reference => {
-                let secret = named("Secret", reference["name"].as_str().unwrap());
-                secret["stringData"][reference["key"].as_str().unwrap()].clone()
-            }
-        };
-        let name = variable["name"].as_str().unwrap().to_owned();
-        env.insert(name, value.as_str().expect("it has a value").to_owned());
-    }
-    env
-}
 
 #[test]
 fn the_kustomizations_name_every_file_but_the_pattern_of_the_secrets() {
@@ -274,6 +199,22 @@ fn pods_are_as_restricted_as_their_namespace_demands() {
 }
 
 #[test]
+fn the_authority_of_the_database_is_where_the_variable_says() {
+    for workload in workloads() {
+        let (pod, container) = (pod(&workload), container(&workload));
+        let (volume, mount) = (&pod["volumes"][0], &container["volumeMounts"][0]);
+        assert_eq!(volume["name"], mount["name"]);
+        assert_eq!(volume["configMap"]["name"], "database-authority");
+        let folder = mount["mountPath"].as_str().unwrap();
+        // The key of the map is the name of the file that docs/deploy.md fetches.
+        assert_eq!(
+            environment(&workload)["DATABASE_CA_FILE"],
+            format!("{folder}/authority.pem")
+        );
+    }
+}
+
+#[test]
 fn each_object_selects_the_pods_that_it_is_about() {
     let selected = |selector: &Value, workload: &Value| {
         let labels = &workload["spec"]["template"]["metadata"]["labels"];
@@ -374,10 +315,10 @@ fn all_pods_of_a_rollout_fit_into_an_untuned_postgres() {
         });
         let surge = &deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"];
         let pods = most.as_u64().unwrap() + surge.as_u64().unwrap();
-        let pool = load(&environment(deployment), DatabaseConfig::read)
-            .unwrap()
-            .settings
-            .unwrap();
+        let mut env = environment(deployment);
+        // The file is in the pod.
+        env.remove("DATABASE_CA_FILE");
+        let pool = load(&env, DatabaseConfig::read).unwrap().settings.unwrap();
         // One more for upkeep.
         pods * (u64::try_from(pool.pool_size).unwrap() + 1)
     });

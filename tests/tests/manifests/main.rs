@@ -6,7 +6,10 @@
 )]
 
 mod certificates;
+mod cluster;
+mod compose;
 mod custom;
+mod guide;
 mod kubernetes;
 mod program;
 mod systemd;

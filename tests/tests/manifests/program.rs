@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use fleet::service::config::{ServiceConfig, consumer_prefix, load};
+use fleet_tests::authority::Authority;
 use fleet_tests::process::Process;
 use fleet_tests::programs::repository;
 use fleet_tests::site::fleet;
@@ -38,10 +39,16 @@ pub(crate) async fn assert_understands(arguments: &[&str]) {
     }
 }
 
-/// Checks that the program accepts an environment.
+/// Checks that the program accepts an environment, given the file of an authority that it names.
 pub(crate) async fn assert_configures(env: &BTreeMap<String, String>) {
     let mut command = fleet(&["config"]);
+    let authority = Authority::new();
     command.envs(env);
+    assert!(
+        env.contains_key("DATABASE_CA_FILE"),
+        "whom is the server's certificate signed by?"
+    );
+    command.env("DATABASE_CA_FILE", authority.file());
     Process::start(command).ended().await.with_code(0);
 }
 
