@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::patience::until;
 use crate::process::Process;
+use crate::sockets::listening_ports;
 
 /// How long one answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -39,6 +40,16 @@ impl Probe {
             })
             .await;
         Self { addr }
+    }
+
+    /// Finds where a process answers whose log nobody reads.
+    pub async fn of_silent(process: &Process) -> Self {
+        until("it listens", || async {
+            let port = *listening_ports(process.id()).first()?;
+            let addr = SocketAddr::from(([127, 0, 0, 1], port));
+            Some(Self { addr })
+        })
+        .await
     }
 
     /// Returns its address.

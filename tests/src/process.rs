@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, empty};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -73,6 +73,36 @@ impl Process {
         let mut process = Self::spawn(command);
         let stdin = process.child.stdin.take().expect("stdin is piped");
         (process, stdin)
+    }
+
+    /// Starts a program whose output goes elsewhere; nothing of it is heard here.
+    pub fn start_unheard(mut command: Command, stdout: Stdio, stderr: Stdio) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .kill_on_drop(true);
+        Self {
+            child: command.spawn().expect("the program was built"),
+            stdout: Spoken::listen(empty()),
+            stderr: Spoken::listen(empty()),
+        }
+    }
+
+    /// Starts a program whose data goes elsewhere; what it says for people is heard.
+    pub fn start_with_output(mut command: Command, stdout: Stdio) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().expect("the program was built");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        Self {
+            child,
+            stdout: Spoken::listen(empty()),
+            stderr: Spoken::listen(stderr),
+        }
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -179,6 +209,11 @@ impl Ended {
             self.stderr
         );
         self
+    }
+
+    /// Returns the exit code, if it ended by itself.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
     }
 
     /// Returns the signal that ended it, if one did.

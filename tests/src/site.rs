@@ -36,11 +36,14 @@ pub struct Site {
 impl Site {
     /// Makes one whose database has every migration.
     pub async fn new() -> Self {
+        // First of all: a runtime that waits for cargo keeps its databases waiting, until they hang up.
+        programs::fleet();
         Self::at(Books::migrated().await).await
     }
 
     /// Makes one whose database has none.
     pub async fn unmigrated() -> Self {
+        programs::fleet();
         Self::at(Books::empty().await).await
     }
 

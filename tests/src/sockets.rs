@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+/// The state of a socket that listens, as the kernel writes it.
+const LISTENS: &str = "0A";
+
 /// Returns the addresses beyond this machine to which a process has a socket at this moment.
 ///
 /// Empty when the process has ended.
@@ -18,6 +21,23 @@ pub fn foreign_peers(process: u32) -> BTreeSet<IpAddr> {
         .flat_map(|table| peers(&table, &inodes))
         .filter(|peer| !peer.is_loopback() && !peer.is_unspecified())
         .collect()
+}
+
+/// Returns the ports on which a process listens at this moment.
+pub fn listening_ports(process: u32) -> BTreeSet<u16> {
+    let directory = format!("/proc/{process}");
+    let directory = Path::new(&directory);
+    let inodes = inodes(directory);
+    let table = std::fs::read_to_string(directory.join("net/tcp")).unwrap_or_default();
+    let port = |line: &str| {
+        let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+        let is_ours = inodes.contains(*columns.get(9)?) && *columns.get(3)? == LISTENS;
+        let (_address, port) = columns.get(1)?.split_once(':')?;
+        is_ours
+            .then(|| u16::from_str_radix(port, 16).ok())
+            .flatten()
+    };
+    table.lines().skip(1).filter_map(port).collect()
 }
 
 /// The sockets that are open in a process.
@@ -80,6 +100,15 @@ mod tests {
         check("0A0200C0", "192.0.2.10");
         check("00000000000000000000000001000000", "::1");
         check("0000000000000000FFFF00000100007F", "127.0.0.1");
+    }
+
+    #[test]
+    fn a_port_that_is_listened_on_is_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        assert!(listening_ports(std::process::id()).contains(&port));
+        drop(listener);
+        assert!(!listening_ports(std::process::id()).contains(&port));
     }
 
     #[test]

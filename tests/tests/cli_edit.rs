@@ -135,6 +135,18 @@ async fn a_value_is_set_without_another_byte_and_the_event_is_then_done_once() {
 }
 
 #[tokio::test]
+async fn an_edit_is_gone_on_with_by_itself_and_not_as_a_replay() {
+    let site = Site::new().await;
+    bury_spelled(&site, "7").await;
+    edit(&site, "7", &["--set", CUSTOMER, "--yes"])
+        .await
+        .with_code(0);
+    let resume = ["dlq", "replay", "billing", "--yes", "--resume", "1"];
+    let ended = site.run(&resume).await.with_code(2);
+    insta::assert_snapshot!(ended.stderr, @"fleet: replay 1 is an edit of one dead letter; to go on with it, type its `dlq edit` again");
+}
+
+#[tokio::test]
 async fn the_whole_body_may_come_from_a_file_or_from_stdin() {
     let site = Site::new().await;
     let folder = TempDir::new().expect("there is room");

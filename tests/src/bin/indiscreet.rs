@@ -33,6 +33,8 @@ enum Failing {
     Not,
     /// With words that say nothing.
     Permanently,
+    /// With words of the message, which no handler should use.
+    Saying,
     /// With what serde says of a value.
     WithSerde,
     Unavailably,
@@ -81,6 +83,11 @@ impl Handler for Indiscreet {
         let fails = data.fails;
         match fails {
             Failing::Permanently => return Err(HandlerError::permanent("the slip is void")),
+            Failing::Saying => {
+                let cause = std::io::Error::other(data.name.clone());
+                let error = HandlerError::retryable(data.email.clone());
+                return Err(error.caused_by(cause));
+            }
             Failing::WithSerde => {
                 let quoted = serde_json::json!(data.email).to_string();
                 serde_json::from_str::<u64>(&quoted)

@@ -19,7 +19,7 @@ async fn what_would_do_harm_or_nothing_is_refused_in_a_sentence() {
     bury_orders(&site, 0..2).await;
     Mailbox::create(site.sqs(), "ordered.fifo", &[("FifoQueue", "true")]).await;
     Mailbox::create(site.sqs(), "alone", &[]).await;
-    let table: [(&[&str], &str); 14] = [
+    let table: [(&[&str], &str); 16] = [
         (&["billing"], "there is no terminal to ask at; say --yes"),
         (
             &["billing", "--yes", "--to", "billing-dlq"],
@@ -58,6 +58,14 @@ async fn what_would_do_harm_or_nothing_is_refused_in_a_sentence() {
         (
             &["billing", "--resume", "1", "--type", "x"],
             "cannot be used with",
+        ),
+        (
+            &["billing", "--resume", "1", "--queue", "x"],
+            "'--queue <QUEUE>'",
+        ),
+        (
+            &["billing", "--resume", "1", "--build", "x"],
+            "'--build <VERSION>'",
         ),
         (&["billing", "--native", "--canary", "1"], "'--canary <N>'"),
         (&["billing", "--native", "--type", "x"], "'--type <TYPE>'"),

@@ -15,7 +15,7 @@ const LEASE_MIN: Duration = Duration::from_secs(5);
 const LEASE_MAX: Duration = Duration::from_secs(3_600);
 
 /// What says which messages, and is not said anew of a replay that goes on.
-const CHOICE: [&str; 11] = [
+const CHOICE: [&str; 13] = [
     "event_type",
     "reason",
     "class",
@@ -24,6 +24,8 @@ const CHOICE: [&str; 11] = [
     "newer_than",
     "attempts",
     "ids",
+    "queue",
+    "build",
     "pattern",
     "max",
     "to",
@@ -67,7 +69,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "ID", conflicts_with_all = CHOICE, conflicts_with = "dry_run")]
     pub(crate) resume: Option<i64>,
     /// Let SQS move everything by itself, without a journal: faster, and blind
-    #[arg(long, conflicts_with_all = CHOICE[..10].iter().chain(&["canary", "tolerate", "force", "resume", "dry_run"]))]
+    #[arg(long, conflicts_with_all = CHOICE[..12].iter().chain(&["canary", "tolerate", "force", "resume", "dry_run"]))]
     pub(crate) native: bool,
     /// Run this build's handlers on copies, in transactions that are rolled back, and say what
     /// would get done

@@ -233,8 +233,9 @@ async fn execute(url: &str, statement: &str) -> Result<(), DatabaseError> {
     let work = async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
         let run = async move { client.batch_execute(statement).await };
-        let (result, _closed) = tokio::join!(run, connection);
-        result
+        let (result, connection) = tokio::join!(run, connection);
+        // What a connection ended of says more than that it is closed.
+        connection.and(result)
     };
     match tokio::time::timeout(STATEMENT_LIMIT, work).await {
         Ok(result) => result.map_err(|source| DatabaseError::Server {

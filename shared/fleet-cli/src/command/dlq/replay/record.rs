@@ -18,11 +18,15 @@ pub(super) fn check_resumable(record: &Record, target: &Target<'_>) -> Result<()
         state,
         ..
     } = record;
-    if *kind != ReplayKind::Replay {
-        let kind = kind.as_str();
-        return Err(Exit::refused(format!(
-            "replay {id} is of kind {kind}, and cannot be resumed"
-        )));
+    let not_ours = match kind {
+        ReplayKind::Replay => None,
+        ReplayKind::Edit => {
+            Some("is an edit of one dead letter; to go on with it, type its `dlq edit` again")
+        }
+        ReplayKind::Native => Some("is a move task of SQS's own, and cannot be resumed"),
+    };
+    if let Some(why) = not_ours {
+        return Err(Exit::refused(format!("replay {id} {why}")));
     }
     if *queue != target.name {
         let name = &target.name;
