@@ -27,7 +27,12 @@ async fn sqs_moves_everything_and_who_did_it_is_written_down() {
     let ended = site
         .run(&["dlq", "replay", "billing", "--yes", "--resume", "1"])
         .await;
-    assert!(ended.with_code(2).stderr.contains("is a move task of SQS's own"));
+    assert!(
+        ended
+            .with_code(2)
+            .stderr
+            .contains("is a move task of SQS's own")
+    );
     end(process).await;
 }
 

@@ -183,7 +183,11 @@ fn text(groups: &[Group], by: By) -> String {
 
 /// Tells of one failure in a few lines: a row would be wider than a terminal.
 fn told(group: &Group) -> String {
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    // Each by itself: a line break in one of them is no line of ours.
+    let known = |text: &Option<String>| match text {
+        Some(text) => output::escape(text.clone()),
+        None => "unknown".to_owned(),
+    };
     let Group {
         events, messages, ..
     } = group;
@@ -193,18 +197,19 @@ fn told(group: &Group) -> String {
     };
     let died_of = group.failure.as_ref().map(|failure| {
         let (handler, event_type) = (known(&failure.handler), known(&failure.event_type));
-        format!("{}\n  of {handler}, type {event_type}", failure.reason)
+        let reason = output::escape(failure.reason.clone());
+        format!("{reason}\n  of {handler}, type {event_type}")
     });
     let noun = if *events == 1 { "event" } else { "events" };
-    output::escape_lines(&format!(
+    format!(
         "{events} {noun}{copies}: {}\n  fingerprint {}, {:.0} to {:.0}\n  such as {}\n  {}\n",
         died_of.unwrap_or_default(),
         group.by,
         group.first,
         group.last,
-        group.samples.join(" "),
-        group.replay,
-    ))
+        output::escape(group.samples.join(" ")),
+        output::escape(group.replay.clone()),
+    )
 }
 
 fn table(groups: &[Group], by: By) -> String {

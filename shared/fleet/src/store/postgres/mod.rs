@@ -3,10 +3,8 @@
 //! Nothing of a message is held in this room: a transaction owns its
 //! connection, and the connection's state is looked after in `session` alone.
 
-/// What the server and the driver say, without the data.
+/// What the server, the driver and the pool say: without the data, and as classes.
 mod said;
-
-/// What the driver and the pool say, as classes.
 mod failure;
 
 /// Every statement of the runtime.
