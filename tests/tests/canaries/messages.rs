@@ -30,6 +30,8 @@ async fn no_message_that_ends_badly_is_told_of() {
     }
     assert!(ended.contains_key(&down.0), "{down:?}");
     parlour.evidence.assert_clean();
+    let traces = parlour.evidence.of("traces");
+    assert!(traces.contains("process billing"), "each has a span");
     // What is searched for was there.
     let dead = parlour.site.dead_letters.peek().await;
     for mark in [EMAIL, BODY] {

@@ -19,14 +19,11 @@ const SOUND: [(&str, &str); 9] = [
         "BILLING_QUEUE_URL",
         "https://sqs.eu-central-1.amazonaws.com/123456789012/billing",
     ),
-    (
-        "OTEL_EXPORTER_OTLP_HEADERS",
-        "authorization=cnryOtelHeader,cnryOtelHeader",
-    ),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=cnryOtelHeader"),
 ];
 
 /// Values with a secret in them, each of which is refused, or is none that could be used.
-const UNSOUND: [(&str, &str); 18] = [
+const UNSOUND: [(&str, &str); 19] = [
     ("DATABASE_URL", "cnryPassword"),
     ("DATABASE_URL", "mysql://user:cnryPassword@127.0.0.1:1/shop"),
     (
@@ -79,6 +76,10 @@ const UNSOUND: [(&str, &str); 18] = [
     (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "user:cnryPassword@127.0.0.1:1",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "authorization=cnryOtelHeader,cnryOtelHeader",
     ),
     (
         "HTTPS_PROXY",
