@@ -123,6 +123,10 @@ kinds! {
     KmsThrottled = "com.amazonaws.sqs#KmsThrottled", "KMS.ThrottlingException", 400;
     /// The caller may not do this.
     AccessDenied = "com.amazon.coral.service#AccessDeniedException", "AccessDenied", 403;
+    /// There is no such access key.
+    UnrecognizedClient = "com.amazon.coral.service#UnrecognizedClientException", "InvalidClientTokenId", 403;
+    /// The request does not say who sends it.
+    MissingAuthenticationToken = "com.amazon.coral.service#MissingAuthenticationTokenException", "MissingAuthenticationToken", 403;
     /// The credentials were good until a while ago.
     ExpiredToken = "com.amazon.coral.service#ExpiredTokenException", "ExpiredToken", 403;
     /// The signature is too old, or from the future.

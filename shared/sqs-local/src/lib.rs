@@ -12,6 +12,7 @@
 //! | `message` | what a message is made of |
 //! | `queue` | one queue as a pure state machine; time is an argument |
 //! | `fault` | what goes wrong on purpose: a plan as a pure state machine |
+//! | `permission` | who may do what, if that is said |
 //! | `history` | what happened: every call, if it is kept |
 //! | `account` | the queues by name, their locks, and the receives that wait |
 //! | `operation` | each operation: request, response, effect |
@@ -60,6 +61,7 @@ pub mod http;
 mod message;
 mod object;
 mod operation;
+pub mod permission;
 mod queue;
 mod span;
 
@@ -74,11 +76,12 @@ pub use self::operation::{
     CreateQueue, DeleteMessage, DeleteMessageBatch, DeleteMessageBatchEntry, DeleteQueue, Done,
     GetQueueAttributes, GetQueueAttributesOutput, GetQueueUrl, ListDeadLetterSourceQueues,
     ListDeadLetterSourceQueuesOutput, ListMessageMoveTasks, ListMessageMoveTasksOutput,
-    ListQueueTags, ListQueueTagsOutput, ListQueues, ListQueuesOutput, ListedMoveTask, Operation,
-    PurgeQueue, QueueUrl, ReceiveMessage, ReceiveMessageOutput, ReceivedMessage, SendMessage,
-    SendMessageBatch, SendMessageBatchEntry, SendMessageBatchSuccess, SendMessageOutput,
-    SetQueueAttributes, StartMessageMoveTask, StartMessageMoveTaskOutput, SystemAttribute,
-    SystemAttributes, TagQueue, UntagQueue,
+    ListQueueTags, ListQueueTagsOutput, ListQueues, ListQueuesOutput, ListedMoveTask, Need,
+    Operation, PurgeQueue, QueueUrl, ReceiveMessage, ReceiveMessageOutput, ReceivedMessage,
+    SendMessage, SendMessageBatch, SendMessageBatchEntry, SendMessageBatchSuccess,
+    SendMessageOutput, SetQueueAttributes, StartMessageMoveTask, StartMessageMoveTaskOutput,
+    SystemAttribute, SystemAttributes, TagQueue, UntagQueue,
 };
+pub use self::permission::{Permissions, PermissionsError};
 pub use self::queue::{QueueAttribute, QueueName, ReceiptHandle};
 pub use self::span::parse_span;

@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use sqs_local::http::{Control, Options, Server};
-use sqs_local::{CreateQueue, FaultPlan, QueueName, Sqs, parse_span};
+use sqs_local::{
+    CreateQueue, FaultPlan, Permissions, PermissionsError, QueueName, Sqs, parse_span,
+};
 
 /// Receives after which a message moves to its dead-letter queue: far above what consumers that
 /// count their own attempts need, since it is only their safety net.
@@ -41,6 +44,10 @@ struct Arguments {
         hide_default_value = true
     )]
     faults: FaultPlan,
+    /// File that says which access key may do what: a JSON object with a list of IAM policies for
+    /// each key; without it everybody may do anything
+    #[arg(long, value_name = "FILE", value_parser = permissions)]
+    permissions: Option<Permissions>,
     /// Loopback address of the control port, which changes the faults and shows the history; port
     /// 0 takes a free one, which the second line of output names
     #[arg(long, value_name = "ADDRESS")]
@@ -75,6 +82,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     if arguments.faults != FaultPlan::default() {
         sqs.set_faults(arguments.faults);
     }
+    if let Some(permissions) = arguments.permissions {
+        sqs.set_permissions(permissions);
+    }
     let control = match &arguments.control {
         None => None,
         Some(addr) => Some(
@@ -95,6 +105,12 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     signals.next().await;
     server.shutdown().await;
     Ok(())
+}
+
+fn permissions(file: &str) -> Result<Permissions, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    text.parse()
+        .map_err(|error: PermissionsError| error.to_string())
 }
 
 /// Makes a queue and its dead-letter queue.

@@ -160,6 +160,16 @@ fn signals_end_it_in_good_order() {
 }
 
 #[test]
+fn permissions_are_read_from_a_file() {
+    let file = std::env::temp_dir().join(format!("permissions-{}.json", std::process::id()));
+    std::fs::write(&file, r#"{"AKID":[]}"#).unwrap();
+    let running = Running::start(&["--queue", "orders", "--permissions", file.to_str().unwrap()]);
+    std::fs::remove_file(file).unwrap();
+    let answer = running.attributes("orders");
+    assert!(answer.contains("MissingAuthenticationToken"), "{answer}");
+}
+
+#[test]
 fn a_taken_port_is_an_error_that_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
@@ -179,6 +189,11 @@ fn bad_usage_ends_with_2_and_says_what_is_wrong() {
         (&["--queue", "a b"][..], "alphanumeric"),
         (&["--latency", "soon"], "10ms"),
         (&["--faults", "hang form=10s"], "unknown argument form"),
+        (
+            &["--permissions", "/nowhere/permissions.json"],
+            "No such file",
+        ),
+        (&["--permissions", "Cargo.toml"], "permissions: "),
         (&["--unknown"], "--unknown"),
     ] {
         let output = run(arguments);
@@ -199,6 +214,7 @@ fn it_tells_its_version_and_its_options() {
         "--queue",
         "--latency",
         "--faults",
+        "--permissions",
         "--control",
         "--history",
         "127.0.0.1:9324",

@@ -176,7 +176,12 @@ async fn a_plan_with_an_error_is_refused_with_its_reason_and_the_old_one_stays()
 async fn other_requests_learn_what_there_is() {
     let stage = Stage::with_history().await;
     for (method, path, status, said) in [
-        ("GET", "/", 404, "there are /faults, /history and /counts"),
+        (
+            "GET",
+            "/",
+            404,
+            "there are /faults, /permissions, /history and /counts",
+        ),
         ("POST", "/faults", 405, "PUT and DELETE"),
         ("DELETE", "/history", 405, "GET"),
         (

@@ -46,6 +46,13 @@ pub(super) fn read_arn<'a>(arn: &'a str, parameter: &str) -> Result<&'a str, Err
     }
 }
 
+/// Reads the name of a queue from its name, URL or ARN, however wrong that may be.
+pub(super) fn name_in(text: &str) -> Option<&str> {
+    text.rsplit(['/', ':'])
+        .next()
+        .filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

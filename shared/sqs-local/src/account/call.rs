@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::address::name_in;
 use super::sqs::Sqs;
 use crate::error::{Error, ErrorKind};
 use crate::fault::{Breakage, Face, Fault, Subject, Verdict};
@@ -44,7 +45,7 @@ impl Sqs {
         if !faults.is_set() && self.history().is_none() {
             return None;
         }
-        let queue = operation.queue().and_then(queue_name);
+        let queue = operation.queue().and_then(name_in);
         let subject = Subject {
             operation: O::NAME,
             queue,
@@ -197,13 +198,6 @@ impl Drop for Call {
             entries: std::mem::take(&mut entries),
         });
     }
-}
-
-/// Reads the name of a queue from its name, URL or ARN, however wrong that may be.
-fn queue_name(text: &str) -> Option<&str> {
-    text.rsplit(['/', ':'])
-        .next()
-        .filter(|name| !name.is_empty())
 }
 
 fn refusal(kind: ErrorKind) -> Error {

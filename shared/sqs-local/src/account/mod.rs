@@ -1,6 +1,7 @@
 //! All queues of the one account: who they are, how they are reached, who waits on them.
 
 mod address;
+mod admission;
 mod caller;
 mod call;
 mod cell;
@@ -12,6 +13,6 @@ mod sqs;
 mod wait;
 
 pub use self::caller::Caller;
-pub(crate) use self::moving::MoveWish;
+pub(crate) use self::moving::{MoveWish, source_of};
 pub use self::settings::{AbandonedReceives, Settings};
 pub use self::sqs::Sqs;

@@ -126,6 +126,11 @@ fn check_pair(source: &Cell, destination: &Cell) -> Result<(), Error> {
     Ok(())
 }
 
+/// Returns the ARN of the queue out of which the task of a handle moves, if it is a handle.
+pub(crate) fn source_of(handle: &str) -> Option<String> {
+    read_handle(handle).ok().map(|handle| handle.source_arn)
+}
+
 fn write_handle(handle: &TaskHandle) -> String {
     let text = serde_json::to_vec(handle).expect("two strings are JSON");
     STANDARD.encode(text)

@@ -1,6 +1,7 @@
 //! The queues by name.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
@@ -79,7 +80,7 @@ impl Registry {
             })
     }
 
-    pub(super) fn arn(&self, name: &QueueName) -> String {
+    pub(super) fn arn(&self, name: impl fmt::Display) -> String {
         format!("arn:aws:sqs:{}:{ACCOUNT}:{name}", self.region)
     }
 

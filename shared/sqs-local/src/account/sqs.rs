@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::address;
+use super::admission::Admission;
 use super::call::Course;
 use super::caller::Caller;
 use super::faults::FaultCell;
@@ -38,6 +39,7 @@ pub(super) struct Account {
     pub(super) faults: FaultCell,
     pub(super) history: OnceLock<History>,
     pub(super) movers: Movers,
+    pub(super) admission: Admission,
 }
 
 impl Account {
@@ -70,6 +72,7 @@ impl Sqs {
             faults: FaultCell::default(),
             history: OnceLock::new(),
             movers: Movers::default(),
+            admission: Admission::default(),
         };
         Self {
             account: Arc::new(account),

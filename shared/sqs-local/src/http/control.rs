@@ -1,16 +1,19 @@
-//! The control port: faults and history of a server that runs.
+//! The control port: faults, permissions and history of a server that runs.
 //!
 //! | Request | Answer |
 //! |---|---|
 //! | `GET /faults` | the plan as it was written; empty if there is none |
 //! | `PUT /faults`, the plan as its body | 204, or 400 and what is wrong with it |
 //! | `DELETE /faults` | 204 |
+//! | `PUT /permissions`, policies by access key as its body | 204, or 400 and what is wrong with them |
+//! | `DELETE /permissions` | 204 |
 //! | `GET /history?after=0&limit=1000` | calls, one JSON object a line; 404 if no history is kept |
 //! | `GET /counts` | how many calls, by key, operation, result and fault; 404 likewise |
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
+use std::str::FromStr;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,11 +26,10 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use super::listener::{Listener, Stopped, speak};
 use crate::account::Sqs;
-use crate::fault::FaultPlan;
 use crate::history::History;
 
-/// Bytes of a plan. Ours: hundreds of rules.
-const PLAN_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a body. Ours: hundreds of rules.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Calls of one answer, unless the request says. Ours: a few hundred kilobytes.
 const HISTORY_LIMIT: usize = 1_000;
@@ -94,7 +96,7 @@ async fn serve(mut stream: TcpStream, sqs: Sqs, stopped: Stopped) {
 /// Answers a request, or says with which status and why not.
 async fn answer(sqs: &Sqs, request: Request<Incoming>) -> Result<Answer, (StatusCode, String)> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, PLAN_BYTES_MAX).collect().await;
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/faults") => {
@@ -102,11 +104,19 @@ async fn answer(sqs: &Sqs, request: Request<Incoming>) -> Result<Answer, (Status
             Ok((StatusCode::OK, TEXT, format!("{plan}\n").into_bytes()))
         }
         (&Method::PUT, "/faults") => {
-            sqs.set_faults(plan(&body)?);
+            sqs.set_faults(read(&body)?);
             Ok((StatusCode::NO_CONTENT, TEXT, Vec::new()))
         }
         (&Method::DELETE, "/faults") => {
             sqs.clear_faults();
+            Ok((StatusCode::NO_CONTENT, TEXT, Vec::new()))
+        }
+        (&Method::PUT, "/permissions") => {
+            sqs.set_permissions(read(&body)?);
+            Ok((StatusCode::NO_CONTENT, TEXT, Vec::new()))
+        }
+        (&Method::DELETE, "/permissions") => {
+            sqs.clear_permissions();
             Ok((StatusCode::NO_CONTENT, TEXT, Vec::new()))
         }
         (&Method::GET, "/history") => {
@@ -122,12 +132,16 @@ async fn answer(sqs: &Sqs, request: Request<Incoming>) -> Result<Answer, (Status
             let counts = history(sqs)?.counts();
             Ok((StatusCode::OK, JSON, json(&counts)?))
         }
+        (_, "/permissions") => {
+            let message = "PUT and DELETE".to_owned();
+            Err((StatusCode::METHOD_NOT_ALLOWED, message))
+        }
         (_, "/faults" | "/history" | "/counts") => {
             let message = "GET, and for /faults also PUT and DELETE".to_owned();
             Err((StatusCode::METHOD_NOT_ALLOWED, message))
         }
         _ => {
-            let message = "there are /faults, /history and /counts".to_owned();
+            let message = "there are /faults, /permissions, /history and /counts".to_owned();
             Err((StatusCode::NOT_FOUND, message))
         }
     }
@@ -141,10 +155,10 @@ fn bad(message: String) -> (StatusCode, String) {
     (StatusCode::BAD_REQUEST, message)
 }
 
-fn plan(body: &[u8]) -> Result<FaultPlan, (StatusCode, String)> {
+/// Reads what a body says.
+fn read<T: FromStr<Err: fmt::Display>>(body: &[u8]) -> Result<T, (StatusCode, String)> {
     let text = std::str::from_utf8(body).map_err(|error| bad(error.to_string()))?;
-    text.parse()
-        .map_err(|error: crate::FaultPlanError| bad(error.to_string()))
+    text.parse().map_err(|error: T::Err| bad(error.to_string()))
 }
 
 /// Which part of the history is asked for.

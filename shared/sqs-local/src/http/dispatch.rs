@@ -79,13 +79,17 @@ async fn answer<O: Operation>(sqs: &Sqs, asked: &Asked<'_>) -> Reply {
         Err(error) => return error.into(),
     };
     let Some(mut call) = sqs.begin(&request, Face::Wire) else {
-        return request.run(sqs).await.and_then(write).into();
+        return match sqs.admit(&request) {
+            Ok(()) => request.run(sqs).await.and_then(write).into(),
+            Err(error) => error.into(),
+        };
     };
     let shown = call.skew().and_then(|skew| shown(sqs.clock().now(), skew));
     let admitted = match (asked.signed_at, shown) {
         (Some(signed), Some(shown)) => check(signed, shown),
         _ => Ok(()),
     };
+    let admitted = admitted.and_then(|()| sqs.admit(&request));
     let result = match admitted {
         Ok(()) => call.carry_out(request).await.and_then(write),
         Err(error) => call.end(Err(error)),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Operation;
-use crate::account::Sqs;
+use super::{Need, Operation};
+use crate::account::{Sqs, source_of};
 use crate::error::Error;
 
 /// Ends a move task; what it moved stays moved.
@@ -28,6 +28,10 @@ impl Operation for CancelMessageMoveTask {
 
     fn queue(&self) -> Option<&str> {
         None
+    }
+
+    fn needs(&self) -> Vec<Need<'_>> {
+        Need::of_moving(Self::NAME, source_of(&self.task_handle).as_deref())
     }
 
     async fn run(self, sqs: &Sqs) -> Result<CancelMessageMoveTaskOutput, Error> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Operation;
+use super::{Need, Operation};
 use crate::account::Sqs;
 use crate::error::Error;
 use crate::limits::{MOVE_TASKS_MAX, Millis};
@@ -61,6 +61,10 @@ impl Operation for ListMessageMoveTasks {
 
     fn queue(&self) -> Option<&str> {
         self.source_arn.rsplit(':').next()
+    }
+
+    fn needs(&self) -> Vec<Need<'_>> {
+        Need::of_moving(Self::NAME, self.queue())
     }
 
     async fn run(self, sqs: &Sqs) -> Result<ListMessageMoveTasksOutput, Error> {

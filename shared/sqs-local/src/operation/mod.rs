@@ -23,6 +23,7 @@ mod system_attribute;
 mod tag_queue;
 mod untag_queue;
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use serde::Serialize;
@@ -73,6 +74,12 @@ pub trait Operation: DeserializeOwned + Send + 'static {
     /// Names the queue it is about, by its URL or its name, if it is about one.
     fn queue(&self) -> Option<&str>;
 
+    /// Names what its caller must be allowed: this, and for a batch what its single call needs.
+    fn needs(&self) -> Vec<Need<'_>> {
+        let action = Self::NAME.strip_suffix("Batch").unwrap_or(Self::NAME);
+        vec![Need::new(action, self.queue())]
+    }
+
     /// Returns how many entries it has, if it is a batch.
     fn entries(&self) -> usize {
         0
@@ -80,6 +87,38 @@ pub trait Operation: DeserializeOwned + Send + 'static {
 
     /// Carries it out.
     fn run(self, sqs: &Sqs) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+/// A permission that an operation needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need<'a> {
+    /// The action, such as `SendMessage`.
+    pub(crate) action: &'static str,
+    /// The queue, by its URL, name or ARN, if it is about one.
+    pub(crate) queue: Option<Cow<'a, str>>,
+}
+
+impl<'a> Need<'a> {
+    pub(crate) fn new(action: &'static str, queue: Option<impl Into<Cow<'a, str>>>) -> Self {
+        Self {
+            action,
+            queue: queue.map(Into::into),
+        }
+    }
+
+    /// Names what a call about move tasks needs of the queue that they empty.
+    ///
+    /// Source: SQS developer guide, "Amazon SQS API permissions".
+    pub(crate) fn of_moving(action: &'static str, source: Option<&str>) -> Vec<Need<'static>> {
+        [
+            action,
+            "ReceiveMessage",
+            "DeleteMessage",
+            "GetQueueAttributes",
+        ]
+        .map(|action| Need::new(action, source.map(str::to_owned)))
+        .into()
+    }
 }
 
 /// The answer of an operation that has nothing to say.

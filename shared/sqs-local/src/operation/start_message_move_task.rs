@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Operation;
+use super::{Need, Operation};
 use crate::account::{MoveWish, Sqs};
 use crate::error::Error;
 use crate::limits::MOVES_PER_SECOND_MAX;
@@ -33,6 +33,14 @@ impl Operation for StartMessageMoveTask {
 
     fn queue(&self) -> Option<&str> {
         self.source_arn.rsplit(':').next()
+    }
+
+    fn needs(&self) -> Vec<Need<'_>> {
+        let mut needs = Need::of_moving(Self::NAME, self.queue());
+        if let Some(destination) = &self.destination_arn {
+            needs.push(Need::new("SendMessage", Some(destination)));
+        }
+        needs
     }
 
     async fn run(self, sqs: &Sqs) -> Result<StartMessageMoveTaskOutput, Error> {
