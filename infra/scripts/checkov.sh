@@ -8,6 +8,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+infra=$(dirname "$here")
 if ! bin=$("$here/venv.sh" "$1" checkov); then
     echo 'SKIP checkov: it could not be installed (see above)'
     [ -z "${CI:-}" ] || exit 1
@@ -20,5 +21,5 @@ for name in $(env | sed -n 's/^\(BC_[A-Za-z0-9_]*\|CKV_[A-Za-z0-9_]*\|PRISMA_[A-
 done
 mkdir -p "$1/checkov-home"
 CKV_SKIP_PACKAGE_UPDATE_CHECK=true HOME="$1/checkov-home" "$bin/checkov" \
-    --config-file "$here/../checkov.yaml" --directory "$here/.." \
+    --config-file "$infra/checkov.yaml" --directory "$infra" \
     --skip-download --download-external-modules false --compact --quiet
