@@ -19,7 +19,7 @@ variables {
 run "each_role_has_exactly_these_rights" {
   assert {
     condition = { for statement in jsondecode(output.policies["producer"]).Statement : statement.Resource => statement.Action } == {
-      "arn:aws:sqs:eu-central-1:123456789012:billing" = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+      "arn:aws:sqs:eu-central-1:123456789012:billing" = ["sqs:SendMessage"]
     }
     error_message = "producer"
   }
@@ -27,7 +27,7 @@ run "each_role_has_exactly_these_rights" {
   assert {
     condition = { for statement in jsondecode(output.policies["relay"]).Statement : statement.Resource => statement.Action } == {
       "arn:aws:sqs:eu-central-1:123456789012:billing"     = ["sqs:GetQueueAttributes", "sqs:SendMessage"]
-      "arn:aws:sqs:eu-central-1:123456789012:billing-dlq" = ["sqs:GetQueueUrl"]
+      "arn:aws:sqs:eu-central-1:123456789012:billing-dlq" = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
     }
     error_message = "relay"
   }
@@ -35,7 +35,7 @@ run "each_role_has_exactly_these_rights" {
   assert {
     condition = { for statement in jsondecode(output.policies["consumer"]).Statement : statement.Resource => statement.Action } == {
       "arn:aws:sqs:eu-central-1:123456789012:billing"     = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-      "arn:aws:sqs:eu-central-1:123456789012:billing-dlq" = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+      "arn:aws:sqs:eu-central-1:123456789012:billing-dlq" = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
     }
     error_message = "consumer"
   }
