@@ -269,8 +269,8 @@ async fn what_no_door_has_checked_is_refused_with_a_reason() {
     let whats = [
         "permanent: already credited".to_owned(),
         "permanent: already invoiced".to_owned(),
-        format!("{schema} `.`: `cancelled` is false in an event of type order.cancelled"),
-        format!("{schema} `.`: `cancelled` is true in an event of type order.placed"),
+        format!("{schema} `.`: cancelled is false in an event of type order.cancelled"),
+        format!("{schema} `.`: cancelled is true in an event of type order.placed"),
         format!("{schema} `.`: invalid type: sequence, expected an object"),
         format!("{schema} `lines[0].quantity`: invalid type: string, expected i64"),
         format!("{schema} `order_id`: invalid value: empty string, expected 1 to 128 characters"),

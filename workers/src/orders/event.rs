@@ -23,7 +23,7 @@ pub struct OrderCancelled(Order);
 /// Billing must not guess which of them is right: one means an invoice, the
 /// other a credit note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`cancelled` is {cancelled} in an event of type {event_type}")]
+#[error("cancelled is {cancelled} in an event of type {event_type}")]
 pub struct OrderMismatch {
     cancelled: bool,
     event_type: &'static str,
@@ -150,12 +150,12 @@ mod tests {
         let error = serde_json::from_str::<OrderPlaced>(&cancelled).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`cancelled` is true in an event of type order.placed"
+            "cancelled is true in an event of type order.placed"
         );
         let error = serde_json::from_str::<OrderCancelled>(&placed).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`cancelled` is false in an event of type order.cancelled"
+            "cancelled is false in an event of type order.cancelled"
         );
         let list = r#"["1",null,"GBP","2010-12-01T08:26:00Z","France",null,false,[]]"#;
         assert!(serde_json::from_str::<OrderPlaced>(list).is_err());

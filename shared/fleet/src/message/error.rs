@@ -63,7 +63,10 @@ pub(super) fn without_values(error: &serde_json::Error) -> String {
         _ if text.starts_with("missing field ") || text.starts_with("duplicate field ") => {
             text.to_owned()
         }
-        _ => cut(text, &['"', '`']),
+        _ => match cut(text, &['"', '`']) {
+            nothing if nothing.is_empty() => "refused by its type".to_owned(),
+            kept => kept,
+        },
     }
 }
 
@@ -135,6 +138,20 @@ mod tests {
         let mut json = serde_json::Deserializer::from_str(json);
         let misfit = serde_path_to_error::deserialize::<_, Basket>(&mut json);
         without_keys(misfit.expect_err("it does not fit").path())
+    }
+
+    #[test]
+    fn what_a_type_says_of_itself_is_kept_up_to_a_quotation() {
+        let check = |said: &str, kept: &str| {
+            let error = <serde_json::Error as serde::de::Error>::custom(said);
+            assert_eq!(without_values(&error), kept, "{said}");
+        };
+        check(
+            "a total must not be negative",
+            "a total must not be negative",
+        );
+        check("no such plan: `gold`", "no such plan:");
+        check("`jane@example.com` is taken", "refused by its type");
     }
 
     #[test]
