@@ -1,7 +1,10 @@
 //! `dlq stats`, `dlq ls` and `dlq group`.
 
 use fleet::message::FailureClass;
+use fleet_tests::mailbox::Mailbox;
+use fleet_tests::site::Site;
 use insta::assert_snapshot;
+use sqs_local::MessageAttributes;
 
 use crate::morgue::{Morgue, copy, failure, message, zoo};
 use crate::normal::normal;
@@ -41,6 +44,27 @@ async fn stats_count_what_is_there_by_class_and_type() {
     undecodable         -                       1
     unknown_type        order.placed.v9         1
     ");
+}
+
+#[tokio::test]
+async fn a_consumer_may_be_called_by_its_queue_as_alerts_do() {
+    let site = Site::new().await;
+    let (queue, dead) = Mailbox::pair(site.sqs(), "shop-billing").await;
+    dead.send("{}", MessageAttributes::new()).await;
+    let site = site.with("BILLING_QUEUE_URL", queue.url());
+    for name in ["billing", "shop-billing", "shop-billing-dlq"] {
+        let ended = site.run(&["dlq", "stats", name]).await.with_code(0);
+        let said: Vec<_> = ended.stdout.split_whitespace().take(6).collect();
+        let expected = [
+            "queue",
+            "shop-billing-dlq",
+            "dead",
+            "letters",
+            "of",
+            "billing",
+        ];
+        assert_eq!(said, expected, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Finds the dead-letter queue of a consumer, of a name, or of a URL.
+    /// Finds the dead-letter queue of a consumer, which may be called by its queue as metrics and
+    /// alerts do, or the queue of a name or a URL.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ impl<'a> Target<'a> {
         sqs: &Sqs,
         named: &str,
     ) -> Result<Self, Exit> {
-        let consumer = app.consumers.iter().find(|c| c.name() == named);
+        let consumer = consumer_of(app, env, named);
         let configured = settings::sending(env, consumer)?;
         let url = match configured {
             Some(url) => of_source(sqs, url.as_str()).await?,
@@ -105,6 +106,17 @@ impl<'a> Target<'a> {
     pub(super) fn is_fifo(&self) -> bool {
         self.name.ends_with(".fifo")
     }
+}
+
+/// Finds a consumer by its name, or by that of its queue.
+fn consumer_of<'a>(app: &'a App, env: &dyn Env, named: &str) -> Option<&'a Consumer> {
+    let by_name = app.consumers.iter().find(|c| c.name() == named);
+    let by_queue = || {
+        let queues = settings::named_queues(env, &app.consumers);
+        let of_it = |(_, url): &(&Consumer, String)| name_of(url) == named;
+        queues.into_iter().find(of_it).map(|(consumer, _)| consumer)
+    };
+    by_name.or_else(by_queue)
 }
 
 async fn of_source(sqs: &Sqs, url: &str) -> Result<String, Exit> {

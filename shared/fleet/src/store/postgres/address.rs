@@ -7,14 +7,11 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use super::failure::CONNECT_MAX;
 use super::said;
 use super::tls::Tls;
 use crate::service::trust::{TrustError, roots_of, roots_of_the_system};
 use crate::store::{StoreError, StoreErrorClass};
-
-/// How long a connection may take to be made: a round trip takes milliseconds,
-/// a start of the server under load some seconds.
-pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// How long sent bytes may stay unacknowledged before the connection is given
 /// up: a host that vanished answers nothing, and TCP alone would try for minutes.

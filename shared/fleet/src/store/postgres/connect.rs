@@ -7,7 +7,8 @@ use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Connection, Row, SimpleQueryMessage, Socket};
 
-use super::address::{Address, CONNECT_MAX};
+use super::address::Address;
+use super::failure::CONNECT_MAX;
 use super::tls::Encrypted;
 use super::{PostgresOptions, failure};
 use crate::store::{StoreError, StoreErrorClass};

@@ -1,10 +1,15 @@
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
 use super::said;
 use crate::store::{StoreError, StoreErrorClass};
+
+/// How long a connection may take to be made: a round trip takes milliseconds,
+/// a start of the server under load some seconds.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// What the pool is told when a server accepts a connection and then hangs.
 pub(super) const NO_ANSWER: &str = "no answer to the first statement";
@@ -33,6 +38,8 @@ pub(super) fn of_pool(error: PoolError) -> StoreError {
             sqlstate: None,
             source: Some(Box::new(error)),
         },
+        // Each host of an address has had its time.
+        PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => no_answer(CONNECT_MAX),
         PoolError::PostCreateHook(HookError::Message(text)) if text == NO_ANSWER => {
             StoreError::new(StoreErrorClass::Unavailable, NO_ANSWER)
         }
@@ -58,7 +65,7 @@ pub(super) fn of_connect(error: tokio_postgres::Error) -> StoreError {
 }
 
 /// Makes the error of a server that keeps its connection and says nothing.
-pub(super) fn no_answer(limit: std::time::Duration) -> StoreError {
+pub(super) fn no_answer(limit: Duration) -> StoreError {
     StoreError::new(
         StoreErrorClass::Unavailable,
         format!("no answer within {} s", limit.as_secs()),
