@@ -49,9 +49,10 @@ async fn stats_count_what_is_there_by_class_and_type() {
 #[tokio::test]
 async fn a_consumer_may_be_called_by_its_queue_as_alerts_do() {
     let site = Site::new().await;
-    let (queue, dead) = Mailbox::pair(site.sqs(), "shop-billing").await;
+    let (_queue, dead) = Mailbox::pair(site.sqs(), "shop-billing").await;
     dead.send("{}", MessageAttributes::new()).await;
-    let site = site.with("BILLING_QUEUE_URL", queue.url());
+    let url = format!("{}/000000000000/shop-billing", site.endpoint());
+    let site = site.with("BILLING_QUEUE_URL", &url);
     for name in ["billing", "shop-billing", "shop-billing-dlq"] {
         let ended = site.run(&["dlq", "stats", name]).await.with_code(0);
         let said: Vec<_> = ended.stdout.split_whitespace().take(6).collect();
