@@ -62,7 +62,7 @@ async fn a_consumer_may_be_called_by_its_queue_as_alerts_do() {
             "dead",
             "letters",
             "of",
-            "billing",
+            "shop-billing",
         ];
         assert_eq!(said, expected, "{name}");
     }
