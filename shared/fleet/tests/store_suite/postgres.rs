@@ -70,7 +70,10 @@ async fn a_thousand_transactions_dropped_in_a_statement_leave_the_pool_whole() {
     assert_eq!(number(&store, "select count(*) from fleet.inbox").await, 0);
     let left = "select count(*) from pg_stat_activity where datname = current_database()
         and pid <> pg_backend_pid() and (state <> 'idle' or query like '%sleep%')";
-    assert_eq!(number(&store, left).await, 0);
+    // A session that was given up ends when its server process has noticed.
+    let gone = async { while number(&store, left).await > 0 {} };
+    let gone = timeout(Duration::from_secs(10), gone).await;
+    assert!(gone.is_ok(), "sessions are left in a statement");
     assert!(store.pool_status().open <= 8, "{:?}", store.pool_status());
     store.close().await;
 }

@@ -1,8 +1,8 @@
 //! Traces: where a message comes from, and what was done with it.
 //!
-//! A [`TraceContext`] is the place in a trace that travels with events; it is
-//! read and passed on whether this process records anything or not. A [`Span`]
-//! is a piece of work that a trace shows. Until [`begin`] was called with the
+//! A `TraceContext` is the place in a trace that travels with events; it is
+//! read and passed on whether this process records anything or not. A `Span`
+//! is a piece of work that a trace shows. Until `begin` was called with the
 //! address of a collector every span is nothing, and costs nothing.
 //!
 //! Spans are sent by a thread of their own. What the collector does not take is
