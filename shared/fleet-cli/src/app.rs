@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use fleet::Consumer;
+use fleet::consume::Parts;
 use fleet::service::config::{Env, ProcessEnv};
 use fleet::store::{Migrations, Subscription};
 
@@ -35,7 +36,11 @@ pub struct App {
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) migrations: Vec<Migrations>,
     pub(crate) intake: Option<Arc<dyn Intake>>,
+    pub(crate) refit: Option<Refit>,
 }
+
+/// Changes what a worker is made of.
+pub(crate) type Refit = Arc<dyn Fn(Parts) -> Parts + Send + Sync>;
 
 impl App {
     /// Makes a program without consumers.
@@ -47,6 +52,7 @@ impl App {
             consumers: Vec::new(),
             migrations: vec![Migrations::RUNTIME],
             intake: None,
+            refit: None,
         }
     }
 
@@ -90,6 +96,17 @@ impl App {
     #[must_use]
     pub fn intake(mut self, intake: impl Intake) -> Self {
         self.intake = Some(Arc::new(intake));
+        self
+    }
+
+    /// Changes what each worker of `run` is made of, before it starts: its queues and its store can be
+    /// wrapped, to watch or to disturb what goes through them.
+    ///
+    /// What stands in between keeps the promises of [`Queue`](fleet::queue::Queue) and
+    /// [`Store`](fleet::store::Store), or the fleet does not keep its own.
+    #[must_use]
+    pub fn refit(mut self, refit: impl Fn(Parts) -> Parts + Send + Sync + 'static) -> Self {
+        self.refit = Some(Arc::new(refit));
         self
     }
 

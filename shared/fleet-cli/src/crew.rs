@@ -9,7 +9,7 @@ use fleet::service::config::{ConsumerConfig, QueueUrl};
 use fleet::service::retry::Backoff;
 use fleet::store::PostgresStore;
 
-use crate::app::App;
+use crate::app::{App, Refit};
 use crate::exit::Exit;
 use crate::host::Host;
 use crate::lookup::{check, find};
@@ -24,6 +24,8 @@ pub(crate) struct Site<'a> {
     pub(crate) sqs: &'a Sqs,
     pub(crate) store: &'a PostgresStore,
     pub(crate) host: &'a Host,
+    /// What becomes of a worker's parts before it is put together.
+    pub(crate) refit: Option<&'a Refit>,
 }
 
 /// Puts the workers of all consumers together; there may be fewer when the shutdown begins meanwhile.
@@ -130,6 +132,10 @@ async fn recruit(
         jitter: host.jitter.clone(),
         valve: Valve::unknown(),
         quarantine: host.quarantine.clone(),
+    };
+    let parts = match site.refit {
+        Some(refit) => refit(parts),
+        None => parts,
     };
     Ok(Some(Worker::new(consumer, parts)))
 }

@@ -17,6 +17,10 @@ const ONE_WAY: &[(&str, &[&str])] = &[
         "fleet-tests",
         &["sqs-local", "sqs-fleet", "sqs-fleet-cli", "fleet-workers"],
     ),
+    (
+        "fleet-chaos",
+        &["sqs-local", "sqs-fleet", "sqs-fleet-cli", "fleet-tests"],
+    ),
 ];
 
 /// Packages that name sqs-local only behind a feature.

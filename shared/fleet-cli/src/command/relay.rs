@@ -30,6 +30,7 @@ pub(crate) fn relay(app: App, env: &dyn Env) -> Result<(), Exit> {
             sqs: &sqs,
             store: &store,
             host: &host,
+            refit: app.refit.as_ref(),
         };
         let ended = serve(&app, &site).await;
         store.close().await;

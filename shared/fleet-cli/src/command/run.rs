@@ -33,6 +33,7 @@ pub(crate) fn run(mut app: App, args: Run, env: &dyn Env) -> Result<(), Exit> {
             sqs: &sqs,
             store: &store,
             host: &host,
+            refit: app.refit.as_ref(),
         };
         let ended = serve(&app, consumers, &site, &args).await;
         store.close().await;

@@ -125,6 +125,7 @@ async fn work(
         sqs: &sqs,
         store: &store,
         host: &host,
+        refit: app.refit.as_ref(),
     };
     let ended = serve(app, args, consumers, lines, &site, addresses).await;
     store.close().await;
