@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use sqs_local::http::{Control, Options, Server};
 use sqs_local::{
     CreateQueue, FaultPlan, Permissions, PermissionsError, QueueName, Sqs, parse_span,
@@ -52,9 +52,21 @@ struct Arguments {
     /// 0 takes a free one, which the second line of output names
     #[arg(long, value_name = "ADDRESS")]
     control: Option<String>,
-    /// Keep a history of every call; it grows as long as the server runs
-    #[arg(long)]
-    history: bool,
+    /// Keep a history: every call, which grows as long as the server runs, or only the counts
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        default_missing_value = "calls"
+    )]
+    history: Option<Kept>,
+}
+
+/// What the history is made of.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kept {
+    Calls,
+    Counts,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -76,8 +88,10 @@ async fn run(arguments: Arguments) -> Result<(), String> {
             .await
             .map_err(|error| format!("queue {name}: {error}"))?;
     }
-    if arguments.history {
-        sqs.keep_history();
+    match arguments.history {
+        Some(Kept::Calls) => sqs.keep_history(),
+        Some(Kept::Counts) => sqs.keep_counts(),
+        None => {}
     }
     if arguments.faults != FaultPlan::default() {
         sqs.set_faults(arguments.faults);

@@ -142,6 +142,25 @@ fn it_starts_with_faults_and_tells_what_became_of_them_on_the_control_port() {
     }
 }
 
+#[test]
+fn a_history_of_counts_has_no_calls() {
+    for (history, has_calls) in [
+        (&["--history"][..], true),
+        (&["--history", "calls"], true),
+        (&["--history", "counts"], false),
+    ] {
+        let control = ["--queue", "orders", "--control", "127.0.0.1:0"];
+        let mut running = Running::start(&[&control, history].concat());
+        let control = address(&mut running.output, "control on http://");
+        running.attributes("orders");
+        let counts = request(&control, "GET /counts", "", "");
+        assert!(counts.contains(r#""calls":1,"entries":{}"#), "{counts}");
+        let calls = request(&control, "GET /history", "", "");
+        let has_some = calls.contains(r#""seq":1"#);
+        assert_eq!(has_some, has_calls, "{history:?}: {calls}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn signals_end_it_in_good_order() {
@@ -194,6 +213,7 @@ fn bad_usage_ends_with_2_and_says_what_is_wrong() {
             "No such file",
         ),
         (&["--permissions", "Cargo.toml"], "permissions: "),
+        (&["--history", "some"], "counts"),
         (&["--unknown"], "--unknown"),
     ] {
         let output = run(arguments);

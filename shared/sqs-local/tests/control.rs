@@ -345,6 +345,32 @@ async fn faults_and_what_came_of_them_are_told_apart() {
     }
 }
 
+#[tokio::test]
+async fn counts_alone_are_those_of_the_whole_history_and_keep_no_call() {
+    let mut told = Vec::new();
+    for keep in [Sqs::keep_history, Sqs::keep_counts] {
+        let stage = Stage::new().await;
+        keep(&stage.sqs);
+        stage.send(&["a", "b", "c"]).await;
+        let receipts = stage.receive("AKONE").await;
+        stage.delete("AKONE", &[&receipts[0], "garbage"]).await;
+        stage.delete("AKTWO", &[&receipts[0]]).await;
+        let spec = "lost ops=DeleteMessageBatch count=1";
+        stage.control("PUT", "/faults", spec).await;
+        stage.delete("AKTWO", &[&receipts[1]]).await;
+        let (status, counts) = stage.get("/counts").await;
+        assert_eq!(status, 200);
+        told.push((counts, stage.get("/history").await));
+    }
+    let [(counts, all), (alone, none)] = <[_; 2]>::try_from(told).unwrap();
+    assert_eq!(alone, counts);
+    assert!(counts.contains("lost"), "{counts}");
+    assert_eq!(all.0, 200);
+    assert_eq!(all.1.lines().count(), 5);
+    let reason = "only counts are kept; start with --history calls\n";
+    assert_eq!(none, (404, reason.to_owned()));
+}
+
 /// Sends two messages, whatever becomes of the answer.
 async fn exchange_or_end(stage: &Stage) -> bool {
     let mut stream = TcpStream::connect(stage.server.addr()).await.unwrap();

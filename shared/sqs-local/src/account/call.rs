@@ -6,7 +6,7 @@ use super::address::name_in;
 use super::sqs::Sqs;
 use crate::error::{Error, ErrorKind};
 use crate::fault::{Breakage, Face, Fault, Subject, Verdict};
-use crate::history::{Entry, History, Record};
+use crate::history::{Entry, History, Keep, Record};
 use crate::message::MessageId;
 use crate::operation::Operation;
 use crate::queue::ReceiptHandle;
@@ -31,7 +31,17 @@ pub(super) struct Course {
 impl Sqs {
     /// Keeps a history of every call from now on, until the service ends.
     pub fn keep_history(&self) {
-        self.account.history.get_or_init(History::default);
+        self.keep(Keep::Calls);
+    }
+
+    /// Counts every call from now on, until the service ends; of each nothing more is kept. It
+    /// changes nothing if a history is kept already.
+    pub fn keep_counts(&self) {
+        self.keep(Keep::Counts);
+    }
+
+    fn keep(&self, keep: Keep) {
+        self.account.history.get_or_init(|| History::new(keep));
     }
 
     /// Returns the history, if one is kept.

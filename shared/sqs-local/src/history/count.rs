@@ -23,30 +23,49 @@ pub struct Count {
     pub entries: BTreeMap<&'static str, u64>,
 }
 
-/// Counts records by key, operation, result and fault, in the order of these.
-pub(super) fn count(records: &[Record]) -> Vec<Count> {
-    let mut counts = BTreeMap::new();
-    for record in records {
-        let Record {
-            operation,
-            result,
-            fault,
-            ..
-        } = *record;
-        let count = counts
-            .entry((&record.key, operation, result, fault))
-            .or_insert_with(|| Count {
-                key: record.key.clone(),
-                operation,
-                result,
-                fault,
-                calls: 0,
-                entries: BTreeMap::new(),
-            });
-        count.calls += 1;
+/// Operation, result and fault.
+type Kind = (&'static str, &'static str, Option<&'static str>);
+
+/// What was counted so far. It grows with the number of keys, not with that of calls.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    keys: BTreeMap<Box<str>, BTreeMap<Kind, Tally>>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    calls: u64,
+    entries: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, record: &Record) {
+        let kind = (record.operation, record.result, record.fault);
+        let kinds = match self.keys.get_mut(&record.key) {
+            Some(kinds) => kinds,
+            None => self.keys.entry(record.key.clone()).or_default(),
+        };
+        let tally = kinds.entry(kind).or_default();
+        tally.calls += 1;
         for entry in &record.entries {
-            *count.entries.entry(entry.outcome).or_default() += 1;
+            *tally.entries.entry(entry.outcome).or_default() += 1;
         }
     }
-    counts.into_values().collect()
+
+    /// Lists them in the order of key, operation, result and fault.
+    pub(super) fn list(&self) -> Vec<Count> {
+        let kinds = self.keys.iter().flat_map(|(key, kinds)| {
+            kinds
+                .iter()
+                .map(move |(&(operation, result, fault), tally)| Count {
+                    key: key.clone(),
+                    operation,
+                    result,
+                    fault,
+                    calls: tally.calls,
+                    entries: tally.entries.clone(),
+                })
+        });
+        kinds.collect()
+    }
 }

@@ -3,19 +3,30 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::count::{Count, count};
+use super::count::{Count, Counts};
 use super::record::Record;
 use crate::message::MessageId;
 use crate::queue::ReceiptHandle;
 
-/// Every call since it was switched on.
-#[derive(Debug, Default)]
+/// Every call since it was switched on, or how many there were.
+#[derive(Debug)]
 pub struct History {
+    keep: Keep,
     kept: Mutex<Kept>,
+}
+
+/// What is kept of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Each of them, and what became of every message; it grows as long as the service runs.
+    Calls,
+    /// How many there were of each kind, for runs of millions.
+    Counts,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
+    counts: Counts,
     records: Vec<Record>,
     /// Which message each receipt was for. The queue itself does not know any more once a message
     /// is deleted.
@@ -23,8 +34,20 @@ struct Kept {
 }
 
 impl History {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Returns what is kept.
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
     /// Returns up to so many calls that follow the one with this sequence number; 0 is the
-    /// beginning.
+    /// beginning. There are none if only counts are kept.
     pub fn after(&self, seq: u64, limit: usize) -> Vec<Record> {
         let kept = self.lock();
         let start = usize::try_from(seq).unwrap_or(usize::MAX);
@@ -34,19 +57,24 @@ impl History {
 
     /// Counts all calls by key, operation, result and fault.
     pub fn counts(&self) -> Vec<Count> {
-        count(&self.lock().records)
+        self.lock().counts.list()
     }
 
     /// Appends a call, whose sequence number is set here.
     pub(crate) fn append(&self, mut record: Record) {
         let mut kept = self.lock();
-        record.seq = u64::try_from(kept.records.len()).unwrap_or(u64::MAX) + 1;
-        kept.records.push(record);
+        kept.counts.add(&record);
+        if self.keep == Keep::Calls {
+            record.seq = u64::try_from(kept.records.len()).unwrap_or(u64::MAX) + 1;
+            kept.records.push(record);
+        }
     }
 
     /// Remembers which message a receipt is for.
     pub(crate) fn remember(&self, receipt: ReceiptHandle, id: MessageId) {
-        self.lock().receipts.insert(receipt, id);
+        if self.keep == Keep::Calls {
+            self.lock().receipts.insert(receipt, id);
+        }
     }
 
     /// Returns which message a receipt is for.

@@ -7,8 +7,8 @@
 //! | `DELETE /faults` | 204 |
 //! | `PUT /permissions`, policies by access key as its body | 204, or 400 and what is wrong with them |
 //! | `DELETE /permissions` | 204 |
-//! | `GET /history?after=0&limit=1000` | calls, one JSON object a line; 404 if no history is kept |
-//! | `GET /counts` | how many calls, by key, operation, result and fault; 404 likewise |
+//! | `GET /history?after=0&limit=1000` | calls, one JSON object a line; 404 if none are kept |
+//! | `GET /counts` | how many calls, by key, operation, result and fault; 404 if none are counted |
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use super::listener::{Listener, Stopped, speak};
 use crate::account::Sqs;
-use crate::history::History;
+use crate::history::{History, Keep};
 
 /// Bytes of a body. Ours: hundreds of rules.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -122,7 +122,7 @@ async fn answer(sqs: &Sqs, request: Request<Incoming>) -> Result<Answer, (Status
         (&Method::GET, "/history") => {
             let Page { after, limit } = page(head.uri.query().unwrap_or_default())?;
             let mut lines = Vec::new();
-            for record in history(sqs)?.after(after, limit) {
+            for record in calls(sqs)?.after(after, limit) {
                 lines.extend(json(&record)?);
                 lines.push(b'\n');
             }
@@ -181,6 +181,18 @@ fn page(query: &str) -> Result<Page, (StatusCode, String)> {
         read.map_err(|_| bad(format!("{part}: expected a whole number")))?;
     }
     Ok(page)
+}
+
+/// Returns a history that has every call.
+fn calls(sqs: &Sqs) -> Result<&History, (StatusCode, String)> {
+    let history = history(sqs)?;
+    match history.keep() {
+        Keep::Calls => Ok(history),
+        Keep::Counts => Err((
+            StatusCode::NOT_FOUND,
+            "only counts are kept; start with --history calls".to_owned(),
+        )),
+    }
 }
 
 fn history(sqs: &Sqs) -> Result<&History, (StatusCode, String)> {
