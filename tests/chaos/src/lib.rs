@@ -13,5 +13,18 @@
 /// What the processes do.
 pub mod ledger;
 
+/// What they would do wrong, were they not ours.
+pub mod mutant;
+
 /// What they are.
 pub mod role;
+
+mod wire;
+
+mod proxy;
+
+/// The database that fails them.
+pub mod postgres;
+
+/// The queues that fail them.
+pub mod sqs;
