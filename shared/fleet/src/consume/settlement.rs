@@ -227,6 +227,8 @@ fn accepted(after: Duration, facts: &Facts) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -402,6 +404,110 @@ mod tests {
         };
         assert_eq!([1, 2, 3, 4].map(longest), [2, 4, 8, 16]);
         assert_eq!(longest(90), 60);
+    }
+
+    #[test]
+    fn each_wait_has_a_shortest_and_a_longest() {
+        let down = || Outcome::Unavailable {
+            dependency: Some("smtp".into()),
+        };
+        let unknown = || Outcome::UnknownType { since: None };
+        let contended = || Outcome::Unavailable { dependency: None };
+        // Seconds, early in the life of a message and late in it.
+        for (outcome, early, late) in [
+            (failed(), (0, 2), (0, 900)),
+            (down(), (4, 8), (4, 304)),
+            (contended(), (0, 2), (0, 60)),
+            (unknown(), (60, 75), (60, 75)),
+        ] {
+            for (count, (shortest, longest)) in [(0, early), (50, late)] {
+                let facts = Facts {
+                    attempts_max: 100,
+                    ..facts(count)
+                };
+                let wait = |seed| match decide(&outcome, &facts, &Jitter::seeded(seed)) {
+                    Settlement::Retry { after } | Settlement::Release { after } => after.as_secs(),
+                    other => panic!("{other:?}"),
+                };
+                let waits: BTreeSet<_> = (0..500).map(wait).collect();
+                let (first, last) = (*waits.first().unwrap(), *waits.last().unwrap());
+                // The draws come close to both bounds, and never beyond.
+                let near = (longest - shortest) / 50 + 1;
+                let what = format!("{outcome:?} {count}: {first} to {last}");
+                assert!((shortest..=shortest + near).contains(&first), "{what}");
+                assert!((longest - near..=longest).contains(&last), "{what}");
+                assert!(last > shortest, "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_seconds_and_ends_before_the_twelve_hours_of_sqs_do() {
+        let after = |millis, held_secs| {
+            let facts = Facts {
+                held_for: Duration::from_secs(held_secs),
+                ..facts(0)
+            };
+            let outcome = Outcome::Failed {
+                reason: "busy".into(),
+                after: Some(Duration::from_millis(millis)),
+            };
+            match decide(&outcome, &facts, &Jitter::seeded(1)) {
+                Settlement::Retry { after } => after.as_secs_f64(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            [0, 1, 999, 1_000, 1_001].map(|ms| after(ms, 0)),
+            [0.0, 1.0, 1.0, 1.0, 2.0]
+        );
+        let day = 24 * 3_600_000;
+        assert_eq!(after(day, 0), 43_140.0);
+        assert_eq!(after(day, 43_000), 140.0);
+        assert_eq!(after(day, 43_200), 0.0);
+    }
+
+    #[test]
+    fn a_halted_group_is_looked_at_again_after_five_minutes() {
+        let facts = Facts {
+            group_policy: Some(GroupPolicy::Halt),
+            ..facts(4)
+        };
+        let halted = Settlement::Halt {
+            reason: "flaky".to_owned(),
+            after: Duration::from_secs(300),
+        };
+        assert_eq!(decide(&failed(), &facts, &Jitter::seeded(1)), halted);
+    }
+
+    #[test]
+    fn each_settlement_has_a_name_of_its_own() {
+        let after = Duration::ZERO;
+        let reason = || "r".to_owned();
+        let names = [
+            (Settlement::Delete, "deleted"),
+            (Settlement::Retry { after }, "retried"),
+            (Settlement::Release { after }, "released"),
+            (
+                Settlement::Halt {
+                    reason: reason(),
+                    after,
+                },
+                "halted",
+            ),
+            (
+                Settlement::DeadLetter {
+                    class: FailureClass::Permanent,
+                    reason: reason(),
+                    detail: None,
+                },
+                "dead_lettered",
+            ),
+            (Settlement::Abandon, "abandoned"),
+        ];
+        for (settlement, name) in names {
+            assert_eq!(settlement.as_str(), name);
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ async fn a_failed_extension_is_tried_until_the_deadline_and_then_the_lease_is_lo
             tries += 1;
             stage.extended(extension, Extended::Failed);
         }
+        assert!(stage.look().batch.is_empty(), "tried after a pause");
         stage.pass(1);
     }
     assert_eq!((tries, lost_count), (30, 1));
@@ -167,13 +168,15 @@ async fn a_message_whose_lease_was_lost_can_be_taken_anew_before_its_handler_has
 async fn a_bounded_lease_is_not_extended_beyond_its_bound() {
     let mut stage = Stage::new();
     let (number, _lost) = stage.take("m", "r").unwrap();
-    let bound = stage.now + Duration::from_secs(40);
+    let bound = stage.now + Duration::from_secs(60);
     stage.book.keep_until(number, bound);
     stage.pass(30);
     let look = stage.look();
     stage.extended(&look.batch[0], Extended::Until(stage.now + VISIBILITY));
     stage.pass(30);
-    assert_eq!(stage.look().batch.len(), 0);
+    let look = stage.look();
+    assert_eq!((look.batch.len(), look.lost), (0, 0));
+    assert!(look.next > stage.now, "no busy loop");
     stage.pass(30);
     assert_eq!(stage.look().lost, 1);
 }
@@ -190,6 +193,127 @@ async fn a_lease_with_less_than_half_left_asks_for_more_before_work_starts() {
     let look = stage.look();
     stage.extended(&look.batch[0], Extended::Until(stage.now + VISIBILITY));
     assert_eq!(stage.book.confirm(number, stage.now), Ok(true));
+}
+
+#[tokio::test]
+async fn what_sqs_says_is_not_ours_is_lost_at_once() {
+    let mut stage = Stage::new();
+    let (number, mut lost) = stage.take("m", "r").unwrap();
+    stage.pass(30);
+    let look = stage.look();
+    assert!(stage.extended(&look.batch[0], Extended::Lost));
+    assert!(lost.try_recv().is_err(), "the sender is gone");
+    assert!(matches!(stage.book.end(number), Err(LeaseLost)));
+}
+
+#[tokio::test]
+async fn work_that_starts_late_does_not_wait_for_the_pause_of_a_failed_extension() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    stage.pass(31);
+    let look = stage.look();
+    stage.extended(&look.batch[0], Extended::Failed);
+    assert!(stage.look().batch.is_empty());
+    assert_eq!(stage.book.confirm(number, stage.now), Ok(false));
+    assert!(stage.book.is_urgent());
+    assert_eq!(stage.look().batch.len(), 1);
+    // Now one is under way, and nothing more can be done.
+    assert_eq!(stage.book.confirm(number, stage.now), Ok(false));
+    assert!(!stage.book.is_urgent());
+}
+
+#[tokio::test]
+async fn leases_that_fall_due_within_a_quarter_of_a_second_share_calls_of_ten() {
+    let mut stage = Stage::new();
+    let mut leases = Vec::new();
+    for millis in [0, 250, 251] {
+        let sent = stage.now + Duration::from_millis(millis);
+        let taken = stage
+            .book
+            .take(&received(&millis.to_string(), "r", 1), sent);
+        leases.push(taken);
+    }
+    stage.pass(30);
+    assert_eq!(stage.look().batch.len(), 2, "the third is not due yet");
+    stage.pass(1);
+    assert_eq!(stage.look().batch.len(), 1);
+
+    let mut stage = Stage::new();
+    let _leases: Vec<_> = (0..12).map(|n| stage.take(&n.to_string(), "r")).collect();
+    stage.pass(30);
+    let sizes = [(); 3].map(|()| stage.look().batch.len());
+    assert_eq!(sizes, [10, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_lease_at_its_deadline_is_in_nobodys_way() {
+    let mut stage = Stage::new();
+    let _early = stage.take("early", "r").unwrap();
+    stage.now += Duration::from_millis(29_900);
+    let _late = stage.take("late", "r").unwrap();
+    stage.now += Duration::from_millis(100);
+    assert_eq!(stage.look().batch.len(), 1, "its extension hangs");
+    stage.now += Duration::from_millis(29_900);
+    let look = stage.look();
+    assert_eq!((look.batch.len(), look.lost), (1, 0));
+    stage.now += Duration::from_millis(100);
+    assert_eq!(stage.look().lost, 1);
+}
+
+#[tokio::test]
+async fn a_newer_receipt_gives_more_time_to_an_extension_that_hangs_and_calls_for_no_second() {
+    let mut stage = Stage::new();
+    let _lease = stage.take("m", "old").unwrap();
+    stage.pass(30);
+    assert_eq!(stage.look().batch.len(), 1);
+    stage.pass(10);
+    assert!(stage.take("m", "new").is_none());
+    stage.pass(20);
+    let look = stage.look();
+    assert_eq!((look.batch.len(), look.lost), (0, 0));
+    stage.pass(40);
+    assert_eq!(stage.look().lost, 1);
+}
+
+#[tokio::test]
+async fn the_keeper_is_woken_for_what_falls_due_before_it_looks_and_for_nothing_else() {
+    let mut stage = Stage::new();
+    assert!(!stage.book.is_urgent(), "there is nothing to look at");
+    let first = stage.take("first", "r").unwrap();
+    assert!(stage.book.is_urgent(), "nobody has looked yet");
+    stage.book.drop_lease(first.0);
+    let look = stage.look();
+    assert_eq!(look.next, stage.now + PATIENCE);
+    assert!(!stage.book.is_urgent());
+    let (now, half) = (stage.now, VISIBILITY / 2);
+    for (due, is_urgent) in [
+        (look.next + Duration::from_millis(1), false),
+        (look.next, false),
+        (look.next - Duration::from_millis(1), true),
+    ] {
+        let message = received(&format!("{:?}", due - now), "r", 1);
+        let _lease = stage.book.take(&message, due - half);
+        assert_eq!(stage.book.is_urgent(), is_urgent, "{:?}", due - now);
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_will_never_be_heard_of_is_asked_for_again() {
+    let mut stage = Stage::new();
+    let (number, _lost) = stage.take("m", "r").unwrap();
+    stage.pass(30);
+    assert_eq!(stage.look().batch.len(), 1);
+    assert!(stage.look().batch.is_empty());
+    stage.book.forget_calls(stage.now);
+    assert!(
+        matches!(stage.book.end(number), Ok(Some(_))),
+        "not waited for"
+    );
+    let _again = stage.take("m", "r").unwrap();
+    stage.pass(30);
+    assert_eq!(stage.look().batch.len(), 1);
+    stage.book.forget_calls(stage.now);
+    assert_eq!(stage.look().batch.len(), 1);
 }
 
 #[derive(Clone, Debug)]
@@ -254,7 +378,7 @@ proptest! {
                 Step::Answer(..) | Step::End(_) | Step::Drop(_) => {}
             }
             let book = &stage.book;
-            prop_assert_eq!(book.leases.len(), numbers.len());
+            prop_assert_eq!(book.len(), numbers.len());
             let kept = book.leases.iter().filter(|(_, held)| held.lost.is_some());
             let due: BTreeSet<_> = kept.map(|(number, held)| (held.due, *number)).collect();
             prop_assert_eq!(&due, &book.due);
