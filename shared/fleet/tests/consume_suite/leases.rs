@@ -1,12 +1,47 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use fleet::consume::Leases;
 use fleet::queue::{Queue, QueueErrorKind};
+use fleet::service::metrics::ConsumerMetrics;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
+use tokio_util::sync::CancellationToken;
 
 use crate::meddler::{Call, Fate};
+use crate::records::{counting, value};
 use crate::stage::{Act, Stage};
 
 const NOW: Duration = Duration::ZERO;
+
+/// Leases that are kept, without a worker around them.
+struct Keeper {
+    leases: Arc<Leases>,
+    stop: CancellationToken,
+    keeping: JoinHandle<()>,
+}
+
+impl Keeper {
+    fn of(stage: &Stage) -> Self {
+        let metrics = ConsumerMetrics::new("jobs", &[]);
+        let leases = Leases::new(stage.limits.visibility, metrics);
+        let stop = CancellationToken::new();
+        let pulse = stage
+            .health
+            .register_loop("leases", Duration::from_secs(30));
+        let (kept, queue, until) = (leases.clone(), stage.leasing.clone(), stop.clone());
+        Self {
+            leases,
+            stop,
+            keeping: tokio::spawn(async move { kept.keep(&queue, &pulse, &until).await }),
+        }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.keeping.await.unwrap();
+    }
+}
 
 fn is_show(call: &Call) -> bool {
     matches!(call, Call::Show(_))
@@ -146,6 +181,9 @@ async fn heartbeats_that_all_hang_lose_their_leases_on_time() {
     stage.journal.started(200).await;
     let begun = Instant::now();
     stage.leasing.rule(|_| Fate::Hangs);
+    stage.leasing.was_asked(8, is_show).await;
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(stage.leasing.calls().len(), 8, "no more are under way");
     stage.journal.ended(200).await;
     let lost_after = begun.elapsed();
     assert!(lost_after <= Duration::from_secs(61), "{lost_after:?}");
@@ -217,27 +255,101 @@ async fn many_leases_share_calls_of_ten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_not_kept_for_ever_for_a_handler_that_cannot_be_cancelled() {
-    let stage = Stage::new().await;
-    let leases = fleet::consume::Leases::new(
-        stage.limits.visibility,
-        fleet::service::metrics::ConsumerMetrics::new("jobs", &[]),
-    );
-    let stop = tokio_util::sync::CancellationToken::new();
-    let pulse = stage
-        .health
-        .register_loop("leases", Duration::from_secs(30));
-    let (keeper, queue, until) = (leases.clone(), stage.leasing.clone(), stop.clone());
-    let keeping = tokio::spawn(async move { keeper.keep(&queue, &pulse, &until).await });
+async fn a_lease_whose_extension_sqs_failed_by_its_own_fault_is_extended_the_next_time() {
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    let mut is_first = true;
+    stage
+        .leasing
+        .rule(move |_| match std::mem::take(&mut is_first) {
+            true => Fate::FailsOne("InternalError", false),
+            false => Fate::Passes,
+        });
+    stage.send([Act::Work(100)]).await;
+    stage.is_empty().await;
+    assert_eq!(stage.receiving.received().len(), 1, "nobody else saw it");
+    assert_eq!((stage.journal.runs(), stage.processed().len()), (1, 1));
+    play.end(&stage).await;
+}
 
+#[tokio::test(start_paused = true)]
+async fn extensions_are_counted_by_what_they_came_to() {
+    let (page, _guard) = counting();
+    let mut stage = Stage::new().await;
+    stage.limits.handler_timeout = Duration::from_secs(600);
+    let play = stage.start();
+    // Three leases share the first two calls; the third is for the one that failed again.
+    let mut calls = 0;
+    stage.leasing.rule(move |_| {
+        calls += 1;
+        match calls {
+            1 => Fate::Fails(QueueErrorKind::Throttled),
+            2 => Fate::FailsOne("InternalError", false),
+            _ => Fate::FailsOne("ReceiptHandleIsInvalid", true),
+        }
+    });
+    stage.send((0..3).map(|_| Act::Wait)).await;
+    stage.leasing.was_asked(3, is_show).await;
+    stage.journal.ended(1).await;
+    stage.gate.add_permits(3);
+    stage.is_empty().await;
+    play.end(&stage).await;
+    let page = page.render();
+    let extensions = |result: &str| {
+        let name = format!("fleet_lease_extensions_total{{queue=\"jobs\",result=\"{result}\"}}");
+        value(&page, &name)
+    };
+    assert_eq!((extensions("extended"), extensions("failed")), (2.0, 4.0));
+    assert_eq!(value(&page, "fleet_leases_lost_total"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_extension_that_hangs_learns_at_the_deadline_that_the_lease_is_lost() {
+    let stage = Stage::new().await;
+    let keeper = Keeper::of(&stage);
     stage.send([Act::Succeed]).await;
     let sent = Instant::now();
     let message = stage.queue.receive(1, NOW).await.unwrap().remove(0);
-    let mut lease = leases.hold(&message, sent).unwrap();
+    stage.leasing.rule(move |_| match sent.elapsed().as_secs() {
+        ..57 => Fate::Fails(QueueErrorKind::Throttled),
+        _ => Fate::Hangs,
+    });
+    let lease = keeper.leases.hold(&message, sent).unwrap();
+    stage.leasing.was_asked(2, is_show).await;
+    assert!(lease.confirm().await.is_err());
+    assert_eq!(sent.elapsed().as_secs(), 60);
+    // Once a second, and not as fast as SQS refuses.
+    let tries = stage.leasing.calls().len();
+    assert!((27..=29).contains(&tries), "{tries}");
+    keeper.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_lease_was_dropped_can_be_taken_anew() {
+    let stage = Stage::new().await;
+    let keeper = Keeper::of(&stage);
+    stage.send([Act::Succeed]).await;
+    let sent = Instant::now();
+    let message = stage.queue.receive(1, NOW).await.unwrap().remove(0);
+    let lease = keeper.leases.hold(&message, sent).unwrap();
+    assert!(keeper.leases.hold(&message, sent).is_none(), "it is held");
+    drop(lease);
+    assert!(keeper.leases.hold(&message, sent).is_some());
+    keeper.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_kept_for_ever_for_a_handler_that_cannot_be_cancelled() {
+    let stage = Stage::new().await;
+    let keeper = Keeper::of(&stage);
+    stage.send([Act::Succeed]).await;
+    let sent = Instant::now();
+    let message = stage.queue.receive(1, NOW).await.unwrap().remove(0);
+    let mut lease = keeper.leases.hold(&message, sent).unwrap();
     lease.keep_until(sent + Duration::from_secs(300));
     lease.lost().await;
     let kept = sent.elapsed().as_secs();
     assert!((300..=360).contains(&kept), "{kept}");
-    stop.cancel();
-    keeping.await.unwrap();
+    keeper.end().await;
 }

@@ -6,6 +6,7 @@ use fleet::message::{Message, MessageId, Outgoing, Receipt};
 use fleet::queue::{Entries, EntryError, Queue, QueueAttributes, QueueError, QueueErrorKind};
 use fleet::testing::queue::LocalQueue;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// A view of a queue that remembers what was asked of it, and fails on demand.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub(crate) enum Fate {
     FailsOne(&'static str, bool),
     /// It has its effect, and the answer is lost.
     LosesAnswer,
+    /// It arrives and is answered so late.
+    Takes(Duration),
     /// It never answers.
     Hangs,
     Panics,
@@ -97,6 +100,10 @@ impl Meddler {
         self.shared.calls.send_modify(|calls| calls.push(call));
         match fate {
             Fate::Fails(kind) => Err(error(kind)),
+            Fate::Takes(time) => {
+                let _ = timeout(time, std::future::pending::<()>()).await;
+                Ok(fate)
+            }
             Fate::Hangs => std::future::pending().await,
             Fate::Panics => panic!("a bug of the client"),
             Fate::Passes | Fate::FailsOne(..) | Fate::LosesAnswer => Ok(fate),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use fleet::message::NewEvent;
 use fleet::queue::Queue as _;
@@ -208,7 +209,7 @@ pub(crate) fn counting<'g>() -> (PrometheusHandle, metrics::LocalRecorderGuard<'
 }
 
 /// Returns a metric's value by its name and labels, or by the beginning of these.
-fn value(page: &str, name: &str) -> f64 {
+pub(crate) fn value(page: &str, name: &str) -> f64 {
     let lines = page.lines().filter(|line| line.starts_with(name));
     lines
         .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
@@ -246,6 +247,55 @@ async fn acknowledgements_are_counted_by_how_far_they_got() {
     assert!(acks("unconfirmed") >= 1.0, "{page}");
     let ended = acks("confirmed") + acks("failed") + acks("unconfirmed");
     assert_eq!(acks("requested"), ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_yes_after_the_lease_is_no_proof_of_a_delete() {
+    let (page, _guard) = counting();
+    let stage = Stage::new().await;
+    let play = stage.start();
+    let mut is_first = true;
+    stage
+        .settling
+        .rule(move |_| match std::mem::take(&mut is_first) {
+            true => Fate::Takes(Duration::from_secs(90)),
+            false => Fate::Passes,
+        });
+    stage.send([Act::Succeed]).await;
+    stage.is_empty().await;
+    assert_eq!(stage.receiving.received().len(), 2, "it came back");
+    let results = || {
+        let page = page.render();
+        ["requested", "confirmed", "failed", "unconfirmed"].map(|result| {
+            let name = format!("fleet_acks_total{{queue=\"jobs\",result=\"{result}\"}}");
+            value(&page, &name)
+        })
+    };
+    assert_eq!(results(), [2.0, 1.0, 0.0, 0.0], "one has no answer yet");
+    play.end(&stage).await;
+    assert_eq!(results(), [2.0, 1.0, 0.0, 1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_that_panics_is_told_of_and_its_message_comes_back() {
+    let (log, _guard) = Log::capture();
+    let stage = Stage::new().await;
+    let play = stage.start();
+    let mut is_first = true;
+    stage
+        .settling
+        .rule(move |_| match std::mem::take(&mut is_first) {
+            true => Fate::Panics,
+            false => Fate::Passes,
+        });
+    stage.send([Act::Succeed]).await;
+    stage.is_empty().await;
+    assert!(log.text().contains("an acknowledgement ended early"));
+    assert_eq!(
+        (stage.receiving.received().len(), stage.journal.runs()),
+        (2, 1)
+    );
+    play.end(&stage).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,17 +151,10 @@ impl Book {
         }
     }
 
-    /// Tells whether at least half of the visibility timeout is left, and else asks for an extension.
+    /// Tells whether at least half of the visibility timeout is left; if not, an extension is due.
     pub(super) fn confirm(&mut self, number: u64, now: Instant) -> Result<bool, LeaseLost> {
         let half = self.visibility / 2;
-        let held = self.ours(number)?;
-        if held.deadline.saturating_duration_since(now) >= half {
-            return Ok(true);
-        }
-        if !held.extending && held.due > now {
-            self.reschedule(number, now);
-        }
-        Ok(false)
+        Ok(self.ours(number)?.deadline.saturating_duration_since(now) >= half)
     }
 
     /// Ends a lease; `None` while an extension is under way.

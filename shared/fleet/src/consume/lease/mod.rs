@@ -116,7 +116,11 @@ impl Lease {
         self.leases.lock().keep_until(self.number, until);
     }
 
-    /// Makes sure that at least half of the visibility timeout is left, and extends the lease if not.
+    /// Makes sure that at least half of the visibility timeout is left: waits for an extension if not.
+    ///
+    /// It asks for none by itself. With less than half left one is due or under way,
+    /// or waits for the pause after a failed one, and SQS is not to be asked more
+    /// often by all who are in a hurry.
     ///
     /// # Errors
     ///
@@ -124,7 +128,7 @@ impl Lease {
     ///
     /// # Cancellation
     ///
-    /// An extension that it asked for goes on.
+    /// The extensions go on.
     pub async fn confirm(&self) -> Result<(), LeaseLost> {
         let is_long = || self.leases.lock().confirm(self.number, Instant::now());
         while !is_long()? {
@@ -135,7 +139,6 @@ impl Lease {
             if is_long()? {
                 break;
             }
-            self.leases.earlier.notify_one();
             settled.await;
         }
         Ok(())
