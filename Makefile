@@ -80,6 +80,11 @@ starter: preflight postgres ## Builds, tests and runs examples/starter, a team's
 	$(CLEAN_ENV) $(CARGO) test --manifest-path $(STARTER) --locked --offline
 	$(CLEAN_ENV) $(CARGO) run --manifest-path $(STARTER) --locked --offline --quiet -- --version
 
+# Hours on a busy machine, and so not in CI; FILES='a.rs b.rs' narrows it.
+.PHONY: mutants
+mutants: preflight postgres ## Breaks the code in 300 places and tells which breaks no test notices.
+	RUST_TEST_THREADS=$(TEST_THREADS) $(SCRIPTS)/mutants.sh "$(TARGET)" $(FILES)
+
 .PHONY: bench
 bench: preflight postgres ## Measures; ratios within one run are what counts.
 	$(CARGO) build --release --locked -p fleet-tests --bin bench
