@@ -52,6 +52,11 @@ impl Probe {
         .await
     }
 
+    /// Asks whoever is at an address that is known.
+    pub fn at(addr: SocketAddr) -> Self {
+        Self { addr }
+    }
+
     /// Returns its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr

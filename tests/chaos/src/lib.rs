@@ -28,3 +28,66 @@ pub mod postgres;
 
 /// The queues that fail them.
 pub mod sqs;
+
+/// What is sent.
+pub mod deal;
+
+/// What the producer knows.
+pub mod journal;
+
+/// The SDK.
+pub mod client;
+
+/// Who sends.
+pub mod producer;
+
+/// Who listens downstream.
+pub mod observer;
+
+/// Where the fleet works.
+pub mod place;
+
+/// Signals.
+pub mod signal;
+
+/// What ends with a run.
+pub mod leash;
+
+/// One process, again and again.
+pub mod member;
+
+/// All of them.
+pub mod crew;
+
+/// What is done, to whom and when.
+pub mod plan;
+
+/// Who does it.
+pub mod nemesis;
+
+/// What was found.
+pub mod verdict;
+
+/// Who finds it.
+pub mod checker;
+
+/// What the database holds.
+pub mod storage;
+
+/// What is dead.
+pub mod letters;
+
+/// What comes after a storm.
+pub mod calm;
+
+/// What a run is asked for.
+pub mod options;
+
+/// On what it ran.
+pub mod machine;
+
+/// What it says.
+pub mod report;
+
+/// Its story.
+pub mod attack;
