@@ -70,6 +70,12 @@ simulate: preflight ## Tells 10,000 stories (SEEDS=n) of a simulated storm; SEED
 	$(CARGO) test --workspace --locked --no-run --test simulation
 	$(CLEAN_ENV) env SEED='$(SEED)' SEEDS='$(or $(SEEDS),10000)' $(CARGO) test --workspace --locked --offline --test simulation -- --nocapture whatever
 
+# Of the same build as the other tests, which include it; about a million states.
+.PHONY: model
+model: preflight ## Looks at every state of a model of the fleet; refutes five designs that look right.
+	$(CARGO) test --workspace --locked --no-run --test model
+	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --test model -- --nocapture --test-threads=1
+
 .PHONY: test-starter
 test-starter:
 	@if [ -f $(STARTER) ]; then $(MAKE) starter; fi

@@ -13,6 +13,7 @@ const ONE_WAY: &[(&str, &[&str])] = &[
     ("sqs-fleet", &["sqs-local"]),
     ("sqs-fleet-cli", &["sqs-fleet", "sqs-local"]),
     ("fleet-workers", &["sqs-fleet", "sqs-fleet-cli"]),
+    ("fleet-model", &["sqs-fleet"]),
     (
         "fleet-tests",
         &["sqs-local", "sqs-fleet", "sqs-fleet-cli", "fleet-workers"],
@@ -27,7 +28,14 @@ const ONE_WAY: &[(&str, &[&str])] = &[
 const OPTIONAL: &[&str] = &["sqs-fleet", "sqs-fleet-cli"];
 
 /// What a container must not carry.
-const NOT_IN_PRODUCT: &[&str] = &["sqs-local", "tempfile", "fail", "insta", "proptest"];
+const NOT_IN_PRODUCT: &[&str] = &[
+    "sqs-local",
+    "tempfile",
+    "fail",
+    "insta",
+    "proptest",
+    "stateright",
+];
 
 /// What it must not be built with: fakes, and places where a test stops it.
 const FEATURES_NOT_IN_PRODUCT: &[&str] = &["failpoints", "testing"];
