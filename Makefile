@@ -86,6 +86,26 @@ starter: preflight postgres ## Builds, tests and runs examples/starter, a team's
 	$(CLEAN_ENV) $(CARGO) test --manifest-path $(STARTER) --locked --offline
 	$(CLEAN_ENV) $(CARGO) run --manifest-path $(STARTER) --locked --offline --quiet -- --version
 
+# A build of its own: optimised, and without link-time optimisation.
+.PHONY: chaos-build
+chaos-build: preflight postgres
+	$(CARGO) build --profile quick --locked -p fleet-chaos -p sqs-local
+
+ATTACK = $(CLEAN_ENV) "$(TARGET)/quick/fleet-chaos" attack $(if $(SEED),--seed '$(SEED)') --report "$(TARGET)/chaos/report.json" \
+	--make '$@$(if $(MESSAGES), MESSAGES=$(MESSAGES))'
+
+.PHONY: chaos
+chaos: chaos-build ## Kills processes of a fleet 300 times while they do 100,000 jobs; SEED=n repeats a run.
+	$(ATTACK) --messages $(or $(MESSAGES),100000) --seconds 120 --kills 320 --crashes 5
+
+.PHONY: chaos-short
+chaos-short: chaos-build ## The same with 10,000 jobs and 30 kills, in a minute.
+	$(ATTACK) --messages $(or $(MESSAGES),10000) --seconds 30 --kills 32 --crashes 1
+
+.PHONY: chaos-million
+chaos-million: chaos-build ## The same with a million jobs and 2,500 kills, in some ten minutes.
+	$(ATTACK) --messages $(or $(MESSAGES),1000000) --seconds 540 --kills 2600 --crashes 22
+
 # Hours on a busy machine, and so not in CI; FILES='a.rs b.rs' narrows it.
 .PHONY: mutants
 mutants: preflight postgres ## Breaks the code in 300 places and tells which breaks no test notices.

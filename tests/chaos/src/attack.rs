@@ -29,6 +29,7 @@ use crate::report::{Report, Seconds, say};
 use crate::role::{DOWNSTREAM, LEDGER};
 use crate::sqs::Sqs;
 use crate::storage;
+use crate::traffic::{PRODUCER, Traffic};
 use crate::verdict::{Kind, Verdict};
 
 /// How often a line says how far it is.
@@ -78,6 +79,7 @@ pub async fn attack(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::new(options, verdict, seconds);
     report.done = toll.done();
     report.lost_commits = stage.postgres.lost_commits();
+    report.traffic = Traffic::of(&stage.sqs.counts().await?, &aftermath.lives);
     report.processes = aftermath.lives.len();
     report.sends = aftermath.journal.totals();
     report.repeated_downstream = aftermath.arrivals.repeated;
@@ -95,7 +97,7 @@ impl Stage {
         let work = tempfile::Builder::new().prefix("run-").tempdir_in(folder)?;
         let leash = Leash::new().context("cannot start a shell")?;
         let postgres = Postgres::start().await?;
-        let sqs = Sqs::start(&[LEDGER, DOWNSTREAM]).await?;
+        let sqs = Sqs::start(&[LEDGER, DOWNSTREAM], leash.group()).await?;
         let mutant = options.mutant.iter();
         let place = Place {
             program: std::env::current_exe()?,
@@ -126,7 +128,7 @@ impl Stage {
         let began = Instant::now();
         let journal = Arc::new(Mutex::new(Journal::new(options.seed, options.messages)));
         let producer = Producer {
-            client: client(&self.place.endpoint, "AKIDPRODUCER"),
+            client: client(&self.place.endpoint, PRODUCER),
             queue_url: self.place.queue_url(LEDGER),
             journal: Arc::clone(&journal),
             seed: options.seed,

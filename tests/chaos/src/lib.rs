@@ -59,6 +59,9 @@ pub mod member;
 /// All of them.
 pub mod crew;
 
+/// What it all cost in deliveries.
+pub mod traffic;
+
 /// What is done, to whom and when.
 pub mod plan;
 

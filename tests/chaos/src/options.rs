@@ -46,6 +46,9 @@ pub struct Options {
     /// Where the report goes
     #[arg(long, value_name = "FILE", default_value = "target/chaos/report.json")]
     pub report: PathBuf,
+    /// The make target that this is, for the line that says how to repeat it
+    #[arg(long, value_name = "TARGET")]
+    pub make: Option<String>,
 }
 
 impl Options {
@@ -60,7 +63,7 @@ impl Options {
         }
     }
 
-    /// Returns the options that make the same run again.
+    /// Returns what to type for the same run.
     pub fn repeat(&self) -> String {
         let Self {
             messages,
@@ -70,13 +73,15 @@ impl Options {
             seed,
             workers,
             relays,
-            mutant,
-            report: _,
+            ..
         } = self;
-        let mutant = mutant.as_ref().map(|name| format!(" --mutant {name}"));
+        if let Some(target) = &self.make {
+            return format!("make {target} SEED={seed}");
+        }
+        let mutant = self.mutant.map(|mutant| format!(" --mutant {mutant}"));
         format!(
-            "--messages {messages} --seconds {seconds} --kills {kills} --crashes {crashes} \
-             --workers {workers} --relays {relays} --seed {seed}{}",
+            "fleet-chaos attack --messages {messages} --seconds {seconds} --kills {kills} \
+             --crashes {crashes} --workers {workers} --relays {relays} --seed {seed}{}",
             mutant.unwrap_or_default()
         )
     }

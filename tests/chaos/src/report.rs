@@ -11,6 +11,7 @@ use crate::journal::Totals;
 use crate::machine::Machine;
 use crate::nemesis::Done;
 use crate::options::Options;
+use crate::traffic::Traffic;
 use crate::verdict::{Kind, Verdict};
 
 /// How long each phase took, in seconds.
@@ -43,6 +44,8 @@ pub struct Report {
     pub sends: Totals,
     /// What was done to the fleet.
     pub done: Done,
+    /// What it cost in deliveries.
+    pub traffic: Traffic,
     /// Commits whose answer was lost.
     pub lost_commits: u64,
     /// How many processes there were.
@@ -68,12 +71,21 @@ impl Report {
             seconds,
             sends: Totals::default(),
             done: Done::default(),
+            traffic: Traffic::default(),
             lost_commits: 0,
             processes: 0,
             attempts: BTreeMap::new(),
             repeated_downstream: 0,
             kept: None,
         }
+    }
+
+    /// Counts the deliveries that ran alone because an earlier one of them ended nobody knows how.
+    fn suspects(&self) -> i64 {
+        let outcomes = ["started", "finished"].into_iter();
+        outcomes
+            .filter_map(|outcome| self.attempts.get(outcome))
+            .sum()
     }
 
     /// Writes the file.
@@ -115,6 +127,13 @@ impl Report {
         line("crashes of Postgres", crashes);
         line("read-only flips of Postgres", read_only);
         line("COMMITs whose answer was lost", self.lost_commits);
+        line("calls to SQS that failed", self.traffic.faulty_calls);
+        line("redeliveries", self.traffic.redeliveries);
+        line(
+            "duplicates absorbed, at least",
+            self.traffic.duplicates_absorbed,
+        );
+        line("suspects", self.suspects());
         line("processes in all", self.processes as u64);
         line("messages a second", self.messages_per_second.round());
         line(
@@ -134,10 +153,7 @@ impl Report {
         }
         say(&format!("recovered {}", self.verdict.recovered));
         say(&format!("seed {}", self.options.seed));
-        say(&format!(
-            "repeat fleet-chaos attack {}",
-            self.options.repeat()
-        ));
+        say(&format!("repeat: {}", self.options.repeat()));
         say(match self.verdict.is_whole() {
             true => "whole",
             false => "BROKEN",

@@ -60,13 +60,15 @@ pub struct Depth {
 }
 
 impl Sqs {
-    /// Starts one with these queues, each with its dead-letter queue `NAME-dlq`.
+    /// Starts one with these queues, each with its dead-letter queue `NAME-dlq`, in a process group;
+    /// group 0 is one of its own.
     ///
     /// # Errors
     ///
     /// The program is not there, or does not answer.
-    pub async fn start(queues: &[&str]) -> anyhow::Result<Self> {
+    pub async fn start(queues: &[&str], group: i32) -> anyhow::Result<Self> {
         let mut command = Command::new(program()?);
+        command.process_group(group);
         command.args(["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         command.args(["--history", "counts"]);
         for queue in queues {
@@ -236,7 +238,7 @@ mod tests {
 
     async fn start() -> Sqs {
         programs::sqs_local();
-        Sqs::start(&["ledger"]).await.expect("it was just built")
+        Sqs::start(&["ledger"], 0).await.expect("it was just built")
     }
 
     #[tokio::test(flavor = "multi_thread")]
