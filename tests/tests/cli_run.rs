@@ -333,3 +333,51 @@ async fn logs_are_lines_of_json_on_stderr_and_name_no_body() {
     assert_eq!(outcomes, ["processed", "processed", "undecodable"]);
     assert!(!ended.stderr.contains("secret body"), "{}", ended.stderr);
 }
+
+/// Returns what sqs-local counted of the programs here: calls, and messages of each outcome.
+fn served(site: &Site) -> (u64, impl Fn(&[&str]) -> u64) {
+    let mut counts = site.sqs().history().expect("it is kept").counts();
+    let key = &site.env["AWS_ACCESS_KEY_ID"];
+    counts.retain(|count| *count.key == **key);
+    let calls = counts.iter().map(|count| count.calls).sum();
+    let entries = move |outcomes: &[&str]| {
+        let entries = counts.iter().flat_map(|count| &count.entries);
+        let counted = entries.filter(|(name, _)| outcomes.contains(*name));
+        counted.map(|(_, count)| count).sum()
+    };
+    (calls, entries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_line_of_a_process_says_what_the_queues_say_of_it() {
+    let site = Site::new().await;
+    send_orders(&site, 0..50).await;
+    let mut unpaid = order("unpaid", 1);
+    unpaid["customer_id"] = serde_json::Value::Null;
+    site.queue.send(&placed(&unpaid), Default::default()).await;
+    site.sqs().keep_history();
+
+    let (process, _probe) = site.start_ready(&["run"]).await;
+    until("all is done", || async {
+        (site.queue.counts().await == Counts::NONE).then_some(())
+    })
+    .await;
+    process.signal(Signal::Terminate);
+    let ended = process.ended().await.with_code(0);
+
+    let last = ended.stderr.lines().last().expect("it logs");
+    let last: serde_json::Value = serde_json::from_str(last).expect("its log is JSON");
+    assert_eq!(last["message"], "ends", "{last}");
+    let (calls, entries) = served(&site);
+    assert_eq!(last["sqs.requests"], calls, "{last}");
+    assert_eq!(last["sqs.unanswered"], 0, "{last}");
+    assert_eq!(last["messages.received"], entries(&["received"]), "{last}");
+    assert_eq!(last["messages.processed"], 50, "{last}");
+    assert_eq!(last["messages.dead_lettered"], 1, "{last}");
+    assert_eq!(entries(&["sent"]), 1);
+    let settled = last["acks.confirmed"].as_u64().expect("a number")
+        + last["leases.extended"].as_u64().expect("a number");
+    let changed = ["deleted", "stale", "gone", "changed"];
+    assert_eq!(settled, entries(&changed), "{last}");
+    assert_eq!(last.get("outbox.published"), None, "it has no relay");
+}

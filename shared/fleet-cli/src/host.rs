@@ -5,7 +5,7 @@ use fleet::service::admin::AdminServer;
 use fleet::service::aside::Aside;
 use fleet::service::config::{Problem, ServiceConfig};
 use fleet::service::health::Health;
-use fleet::service::metrics::{self, Recorder};
+use fleet::service::metrics::{self, Recorder, Totals};
 use fleet::service::retry::Jitter;
 use fleet::service::shutdown::Shutdown;
 use fleet::service::telemetry;
@@ -89,8 +89,9 @@ impl Host {
 
     /// Ends what runs beside the work; the last thing a process does.
     pub(crate) async fn stop(self) {
-        tracing::info!("ends");
         tokio::join!(self.aside.stop(STOP_PATIENCE), self.traces.stop());
+        // After all else: no scrape will tell what was done since the last one.
+        report(&self.recorder.totals());
         telemetry::flush();
     }
 
@@ -112,6 +113,22 @@ impl Host {
             }
         });
     }
+}
+
+/// Logs the end of a process, with what it has done.
+fn report(totals: &Totals) {
+    tracing::info!(
+        messages.received = totals.received,
+        messages.processed = totals.processed,
+        messages.dead_lettered = totals.dead_lettered,
+        acks.confirmed = totals.acks_confirmed,
+        acks.unconfirmed = totals.acks_unconfirmed,
+        leases.extended = totals.leases_extended,
+        outbox.published = totals.published,
+        sqs.requests = totals.requests,
+        sqs.unanswered = totals.unanswered,
+        "ends"
+    );
 }
 
 /// Builds the runtime on which handlers run: a thread for each CPU that the process may use, by its

@@ -29,6 +29,9 @@ pub mod postgres;
 /// The queues that fail them.
 pub mod sqs;
 
+/// What they say they did, beside what the queues say.
+pub mod account;
+
 /// What is sent.
 pub mod deal;
 

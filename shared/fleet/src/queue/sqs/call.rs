@@ -11,6 +11,22 @@ use super::said;
 use crate::queue::{Entries, EntryError, QueueError, QueueErrorKind};
 use crate::service::metrics::SqsMetrics;
 
+/// A request that was sent. It is counted when this is dropped: SQS charges for one that nobody
+/// waits for any longer as well.
+struct Request<'a> {
+    metrics: &'a SqsMetrics,
+    operation: &'static str,
+    result: &'static str,
+    started: Instant,
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        self.metrics.requested(self.operation, self.result, took);
+    }
+}
+
 /// Waits for a call, counts it, and classifies its error, once and for all callers.
 pub(super) async fn finish<T, E>(
     metrics: &SqsMetrics,
@@ -20,12 +36,16 @@ pub(super) async fn finish<T, E>(
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let started = Instant::now();
+    let mut request = Request {
+        metrics,
+        operation,
+        result: "abandoned",
+        started: Instant::now(),
+    };
     let answer = call.await.map_err(|error| classify(operation, error));
-    let result = answer
+    request.result = answer
         .as_ref()
         .map_or_else(|error| error.kind.as_str(), |_| "ok");
-    metrics.requested(operation, result, started.elapsed());
     answer
 }
 

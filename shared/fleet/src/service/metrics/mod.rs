@@ -29,6 +29,8 @@ mod traces;
 
 mod process;
 
+mod totals;
+
 mod recorder;
 
 pub use self::breaker::{BreakerMetrics, BreakerState};
@@ -44,5 +46,6 @@ pub use self::outbox::{OutboxDepth, OutboxMetrics};
 pub use self::readiness::CheckMetrics;
 pub use self::recorder::{MetricsError, Recorder, install};
 pub use self::sqs::{SQS_OPERATIONS, SQS_RESULTS, SqsMetrics};
+pub use self::totals::Totals;
 pub use self::traces::TraceMetrics;
 pub use self::upkeep::{MeasuringMetrics, PauseMetrics, PruneMetrics, TableMetrics};

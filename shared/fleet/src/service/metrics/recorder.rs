@@ -5,6 +5,7 @@ use metrics_exporter_prometheus::{
 
 use super::catalogue::{BUCKETS, BUILD_INFO, CATALOGUE, DRAINING, Kind};
 use super::process;
+use super::totals::Totals;
 
 /// Why metrics cannot be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,11 @@ impl Recorder {
         let mut page = self.handle.render();
         process::render_into(&mut page);
         page
+    }
+
+    /// Adds up what this process has done since its start.
+    pub fn totals(&self) -> Totals {
+        Totals::of_page(&self.handle.render())
     }
 
     /// Sorts the samples since the last call into their buckets.
@@ -213,6 +219,43 @@ mod tests {
         };
         assert!(page.contains(&format!("{} 0", bucket("300"))), "{page}");
         assert!(page.contains(&format!("{} 1", bucket("+Inf"))), "{page}");
+    }
+
+    #[test]
+    fn the_totals_are_those_of_the_metrics() {
+        let recorder = build().expect("our settings are sound");
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let sqs = SqsMetrics::new();
+            for result in ["ok", "unreachable", "abandoned", "server"] {
+                sqs.requested("ReceiveMessage", result, Duration::from_secs(1));
+            }
+            for queue in ["billing", "inventory"] {
+                let consumer = ConsumerMetrics::new(queue, &["invoice"]);
+                consumer.messages_received.increment(5);
+                consumer.acks.add("requested", 9);
+                consumer.acks.add("confirmed", 3);
+                consumer.acks.add("unconfirmed", 1);
+                consumer.dead_lettered.increment("permanent");
+                consumer.lease_extensions.add("extended", 2);
+                for outcome in ["processed", "duplicate", "failed"] {
+                    let handler = consumer.handler("invoice");
+                    handler.ended(outcome, Duration::from_millis(1));
+                }
+            }
+        });
+        let expected = Totals {
+            received: Some(10),
+            processed: Some(2),
+            dead_lettered: Some(2),
+            acks_confirmed: Some(6),
+            acks_unconfirmed: Some(2),
+            leases_extended: Some(4),
+            published: None,
+            requests: Some(4),
+            unanswered: Some(2),
+        };
+        assert_eq!(Recorder { handle }.totals(), expected);
     }
 
     #[test]

@@ -17,10 +17,12 @@ pub const SQS_OPERATIONS: [&str; 7] = [
     "other",
 ];
 
-/// How a request may end: well, or in one of the classes of failure.
-pub const SQS_RESULTS: [&str; 7] = [
+/// How a request may end: well, in one of the classes of failure, or unheard, because nobody waited
+/// for it any longer.
+pub const SQS_RESULTS: [&str; 8] = [
     "ok",
     "unreachable",
+    "abandoned",
     "throttled",
     "credentials",
     "server",
