@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Effort};
 use crate::message::Receipt;
 use crate::queue::{BATCH_ENTRIES_MAX, Entries, EntryError, Queue, QueueError};
+use crate::service::failpoint;
 use crate::service::health::Pulse;
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::{Backoff, Jitter};
@@ -162,7 +163,9 @@ impl Acknowledger {
     async fn delete(self: Arc<Self>, mut batch: Batch<Receipt>) {
         let mut pauses = self.pauses();
         loop {
+            failpoint::reach("ack.deleting");
             let answer = self.queue.delete(&batch.entries).await;
+            failpoint::reach("ack.deleted");
             let Some(pause) = self.settle(&mut batch, answer, &mut pauses) else {
                 return;
             };
@@ -179,7 +182,9 @@ impl Acknowledger {
             if batch.entries.is_empty() {
                 return;
             }
+            failpoint::reach("ack.showing");
             let answer = self.queue.change_visibility(&batch.entries).await;
+            failpoint::reach("ack.shown");
             let Some(pause) = self.settle(&mut batch, answer, &mut pauses) else {
                 return;
             };

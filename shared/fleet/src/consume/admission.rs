@@ -10,6 +10,7 @@ use super::outcome::{Ending, Outcome};
 use super::seen::Seen;
 use super::station::Station;
 use crate::message::{Envelope, Event, RawEnvelope};
+use crate::service::failpoint;
 
 /// Events that wait for the committer; their permits bound them already.
 pub(super) const QUEUED_MAX: usize = 1_000;
@@ -60,6 +61,7 @@ impl<E: Event> Intake for Admission<E> {
                 let member = Member { delivery, seen };
                 // The committer outlives every delivery.
                 let _ = self.items.send(Item { member, event }).await;
+                failpoint::reach("batch.admitted");
             }
         }
     }

@@ -9,6 +9,7 @@ use super::station::Station;
 use crate::dead_letter;
 use crate::message::{EventKey, Failure, FailureClass, Message, MessageId, Outgoing, PastAttempt};
 use crate::queue::{EntryError, QueueError};
+use crate::service::failpoint;
 use crate::service::traces::Span;
 use crate::store::{Attempt, DeadLetter, StoreError};
 
@@ -130,13 +131,16 @@ impl Station {
     ) -> Result<(), BurialError> {
         let copy = dead_letter::copy(message, &failure, self.dead_letters.is_fifo());
         let copy_id = self.send_copy(&copy.message, seen).await?;
+        failpoint::reach("settle.copy_sent");
         self.metrics.dead_lettered.increment(failure.class.as_str());
         let row = DeadLetter {
             copy_id,
             queue: self.dead_letters.name().to_owned(),
             failure,
         };
-        match self.store.record_dead_letters(&[row]).await {
+        let recorded = self.store.record_dead_letters(&[row]).await;
+        failpoint::reach("settle.copy_recorded");
+        match recorded {
             Ok(()) => Ok(()),
             Err(error) if copy.carries_failure => {
                 tracing::warn!(

@@ -4,6 +4,7 @@ use tokio::time::timeout;
 
 use super::error::{DATABASE, HandlerError};
 use super::outcome::{Ending, Outcome};
+use crate::service::failpoint;
 use crate::store::Transaction;
 
 /// How long a commit may take before its outcome counts as unknown.
@@ -16,7 +17,10 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The outcome is unknown then, as it is after the timeout: the store cleans
 /// up, and the inbox decides at the redelivery.
 pub(super) async fn commit(transaction: Box<dyn Transaction>) -> Ending {
-    match timeout(COMMIT_TIMEOUT, transaction.commit()).await {
+    failpoint::reach("commit.sending");
+    let committed = timeout(COMMIT_TIMEOUT, transaction.commit()).await;
+    failpoint::reach("commit.answered");
+    match committed {
         Ok(Ok(())) => Outcome::Processed.into(),
         Ok(Err(error)) => HandlerError::from(error).into(),
         Err(_) => Outcome::Unavailable {

@@ -19,6 +19,7 @@ use super::outcome::{CONTENDED, Ending, Outcome};
 use super::station::Station;
 use super::waiting::KEEP_MARGIN;
 use crate::message::Event as _;
+use crate::service::failpoint;
 use crate::service::retry;
 use crate::store::KeyState;
 
@@ -175,6 +176,7 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             Ok(claimed) => claimed,
             Err(error) => return Ran::All(HandlerError::of_runtime(error).into()),
         };
+        failpoint::reach("batch.claimed");
         for (index, state) in states.iter().enumerate().rev() {
             let outcome = match state {
                 KeyState::New => continue,
@@ -204,6 +206,7 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             },
             ran => {
                 transaction.rollback().await;
+                failpoint::reach("batch.rolled_back");
                 match ran {
                     Ran::Somebody(ending) if ending.outcome == Outcome::TimedOut => {
                         let stop = &self.station.stop_working;

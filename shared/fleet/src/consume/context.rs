@@ -4,6 +4,7 @@ use tokio::time::{Duration, Instant};
 
 use super::error::{HandlerError, Seal};
 use crate::message::{EventKey, NewEvent};
+use crate::service::failpoint;
 use crate::service::traces::TraceContext;
 use crate::store::{
     Claim, PostgresTransaction, Row, Store, StoreError, StoreErrorClass, ToSql, Transaction,
@@ -93,6 +94,7 @@ impl<'a> Context<'a> {
                 Claim::New(transaction) => self.open = Some(transaction),
                 Claim::Duplicate => return Err(HandlerError::Duplicate(Seal(()))),
             }
+            failpoint::reach("consume.claimed");
         }
         let transaction = self
             .open

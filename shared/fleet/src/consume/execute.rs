@@ -19,6 +19,7 @@ use super::seen::Seen;
 use super::station::Station;
 use super::waiting::KEEP_MARGIN;
 use crate::message::{EventKey, Message, RawEnvelope};
+use crate::service::failpoint;
 use crate::store::{AttemptOutcome, History, StoreError};
 
 /// Finds the handler of one message, runs it, and settles the message.
@@ -39,6 +40,7 @@ pub(super) async fn execute(station: Arc<Station>, lanes: Arc<Lanes>, mut delive
             return station.settle(delivery, seen, ending).await;
         }
     };
+    failpoint::reach("consume.opened");
     if let Err(ending) = station.let_in(&mut delivery).await {
         seen.learn(event, None);
         return station.settle(delivery, seen, ending).await;
@@ -193,7 +195,9 @@ impl Station {
             let consumer = self.limits.consumer;
             let (id, receive) = (&message.id.0, message.receive_count);
             let history = self.store.history(consumer, id, receive, &event.key);
-            history.await.map_err(runtime_error)
+            let history = history.await.map_err(runtime_error);
+            failpoint::reach("consume.looked_up");
+            history
         };
         seen.history = self.unless_stopped(work).await?;
         match seen.history.processed {
@@ -223,7 +227,7 @@ impl Station {
         seen: &mut Seen,
     ) -> Result<(), Ending> {
         if self.limits.give_up_on(&seen.history) {
-            return Err(used_up());
+            return Err(Ending::used_up());
         }
         if !seen.is_suspect(message) {
             return Ok(());
@@ -240,6 +244,7 @@ impl Station {
             seen.started_on_record = true;
             let written = self.store.record_attempts(&[row]).await;
             written.map_err(runtime_error)?;
+            failpoint::reach("consume.started");
             Ok(turn)
         };
         seen.turn = self.unless_stopped(work).await?;
@@ -283,15 +288,6 @@ impl Station {
             () = self.stop_working.cancelled() => Err(Outcome::Interrupted.into()),
         }
     }
-}
-
-/// The end of a message whose attempts were used up before.
-fn used_up() -> Ending {
-    let outcome = Outcome::Failed {
-        reason: "all attempts were used up before".into(),
-        after: None,
-    };
-    outcome.into()
 }
 
 fn runtime_error(error: StoreError) -> Ending {

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::error::{HandlerError, SharedCause};
+use super::error::{DATABASE, HandlerError, SharedCause};
 use crate::message::DecodeError;
+use crate::store::AttemptOutcome;
 
 /// What came of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,30 @@ impl Outcome {
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Processed | Self::Duplicate)
     }
+
+    /// Says which row it leaves in the ledger of attempts, and why, if any.
+    pub(super) fn ledger_entry(&self) -> Option<(AttemptOutcome, Cow<'_, str>)> {
+        let kind = match self {
+            Self::Failed { .. } => AttemptOutcome::Failed,
+            Self::TimedOut => AttemptOutcome::TimedOut,
+            Self::Panicked => AttemptOutcome::Panicked,
+            Self::UnknownType { .. } => AttemptOutcome::UnknownType,
+            Self::Interrupted => AttemptOutcome::Released,
+            Self::LeaseLost => AttemptOutcome::LeaseLost,
+            // Of an outage of the database no message is the cause.
+            Self::Unavailable {
+                dependency: Some(name),
+            } if name == DATABASE => AttemptOutcome::Released,
+            Self::Unavailable {
+                dependency: Some(_),
+            } => AttemptOutcome::Unavailable,
+            Self::Unavailable { dependency: None } => AttemptOutcome::Contended,
+            Self::Processed | Self::Duplicate | Self::Rejected { .. } | Self::Undecodable(_) => {
+                return None;
+            }
+        };
+        Some((kind, self.reason()?))
+    }
 }
 
 /// Something was in the way, and nobody is to blame.
@@ -102,6 +127,17 @@ pub(super) struct Ending {
     pub(super) outcome: Outcome,
     /// Logged with its chain, once, in the line of the message.
     pub(super) cause: Option<SharedCause>,
+}
+
+impl Ending {
+    /// Makes the end of a message whose attempts were used up before.
+    pub(super) fn used_up() -> Self {
+        let outcome = Outcome::Failed {
+            reason: "all attempts were used up before".into(),
+            after: None,
+        };
+        outcome.into()
+    }
 }
 
 impl From<Outcome> for Ending {

@@ -14,6 +14,7 @@ use super::receiver::{Asked, Received, Receiver};
 use super::valve::Position;
 use crate::message::Message;
 use crate::queue::{BATCH_ENTRIES_MAX, Bucket};
+use crate::service::failpoint;
 use crate::service::health::Pulse;
 use crate::service::watch;
 
@@ -209,6 +210,7 @@ impl Polling<'_> {
         self.receives.spawn(async move {
             let sent = Instant::now();
             let answer = queue.receive(permits.len(), wait).await;
+            failpoint::reach("receive.answered");
             Received {
                 sent,
                 permits,

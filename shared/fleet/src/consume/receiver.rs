@@ -11,6 +11,7 @@ use super::probe::Role;
 use super::station::Station;
 use crate::message::Message;
 use crate::queue::{Queue, QueueError};
+use crate::service::failpoint;
 use crate::service::health::Health;
 use crate::service::traces::Span;
 
@@ -73,6 +74,7 @@ impl Receiver {
         for (message, permit) in messages.into_iter().zip(permits) {
             // Of a message that is being worked on only the newer receipt is kept.
             if let Some(lease) = self.leases.hold(&message, sent) {
+                failpoint::reach("receive.leased");
                 self.dispatcher.dispatch(Delivery {
                     place: Place::new(Arc::clone(&self.station), permit, &message),
                     message: Arc::new(message),
@@ -98,6 +100,7 @@ impl Receiver {
             }
         }
         self.station.give_back(untouched).await;
+        failpoint::reach("receive.given_back");
     }
 
     pub(super) fn is_paused(&self) -> bool {

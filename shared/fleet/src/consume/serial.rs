@@ -9,6 +9,7 @@ use super::execute::execute;
 use super::lane::Lanes;
 use super::probe::Role;
 use super::station::Station;
+use crate::service::failpoint;
 
 /// The groups of a FIFO queue, each of which works on one message at a time, in order.
 ///
@@ -55,6 +56,7 @@ impl Serial {
                 true => self.next(&group),
                 false => return self.fall(&group).await,
             };
+            failpoint::reach("group.next");
         }
     }
 
@@ -95,6 +97,7 @@ impl Serial {
             untouched.push((message, lease));
             places.push(place);
         }
+        failpoint::reach("group.falling");
         self.station.give_back(untouched).await;
         drop(places);
     }

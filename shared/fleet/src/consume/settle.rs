@@ -16,6 +16,7 @@ use super::seen::Seen;
 use super::settlement::{self, Facts, Settlement};
 use super::station::Station;
 use crate::message::{EventKey, Message, RawEnvelope};
+use crate::service::failpoint;
 use crate::service::traces::Span;
 use crate::store::{Attempt, AttemptOutcome, StoreErrorClass};
 
@@ -52,6 +53,7 @@ impl Station {
             ..
         } = delivery;
         let lease = lease.end().await.ok();
+        failpoint::reach("settle.ended");
         // Work that is committed stays done, whoever holds the message now.
         if lease.is_none() && !ending.outcome.is_done() {
             ending.outcome = Outcome::LeaseLost;
@@ -81,6 +83,7 @@ impl Station {
             Some(_) => settlement::decide(&ending.outcome, &facts, &self.jitter),
             None => Settlement::Abandon,
         };
+        failpoint::reach("settle.decided");
         let settlement = self.carry_out(&spell, &ending.outcome, decided).await;
         if let Some(lease) = lease {
             span.text("fleet.settlement", settlement.as_str());
@@ -196,6 +199,7 @@ impl Station {
         if self.acks.send(ack).await.is_err() {
             tracing::error!("the acknowledger ended before the work did");
         }
+        failpoint::reach("settle.queued");
     }
 
     /// Makes a row of the ledger for the receive of a message.
@@ -221,7 +225,8 @@ impl Station {
     /// Makes the row that an outcome leaves in the ledger, if any.
     fn row(&self, spell: &Spell<'_>, outcome: &Outcome) -> Option<Attempt> {
         let Spell { message, seen, .. } = spell;
-        let (kind, reason) = ledger_entry(outcome)
+        let (kind, reason) = outcome
+            .ledger_entry()
             // It said that it started, and must not be taken for dead.
             .or_else(|| seen.started_on_record.then(finished))?;
         if seen.is_used_up(self.limits.attempts_max) && kind.is_charged() {
@@ -257,6 +262,7 @@ impl Station {
                 self.breaker.lose_database();
             }
         }
+        failpoint::reach("settle.recorded");
     }
 
     async fn record_uncharged(&self, rows: impl IntoIterator<Item = Attempt>) {
@@ -266,31 +272,6 @@ impl Station {
             let _ = timeout(UNCHARGED_RECORD_MAX, self.record(rows)).await;
         }
     }
-}
-
-/// Says which row an outcome leaves in the ledger, if any.
-fn ledger_entry(outcome: &Outcome) -> Option<(AttemptOutcome, Cow<'_, str>)> {
-    let kind = match outcome {
-        Outcome::Failed { .. } => AttemptOutcome::Failed,
-        Outcome::TimedOut => AttemptOutcome::TimedOut,
-        Outcome::Panicked => AttemptOutcome::Panicked,
-        Outcome::UnknownType { .. } => AttemptOutcome::UnknownType,
-        Outcome::Interrupted => AttemptOutcome::Released,
-        Outcome::LeaseLost => AttemptOutcome::LeaseLost,
-        // Of an outage of the database no message is the cause.
-        Outcome::Unavailable {
-            dependency: Some(name),
-        } if name == DATABASE => AttemptOutcome::Released,
-        Outcome::Unavailable {
-            dependency: Some(_),
-        } => AttemptOutcome::Unavailable,
-        Outcome::Unavailable { dependency: None } => AttemptOutcome::Contended,
-        Outcome::Processed
-        | Outcome::Duplicate
-        | Outcome::Rejected { .. }
-        | Outcome::Undecodable(_) => return None,
-    };
-    Some((kind, outcome.reason()?))
 }
 
 fn finished() -> (AttemptOutcome, Cow<'static, str>) {

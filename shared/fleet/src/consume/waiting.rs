@@ -12,6 +12,7 @@ use super::outcome::{Ending, Outcome};
 use super::probe::Role;
 use super::seen::Seen;
 use super::station::Station;
+use crate::service::failpoint;
 
 /// How much longer than its handler a message is kept: for the commit and the settlement. A
 /// handler that blocks its thread cannot be cancelled, and is not kept company for ever.
@@ -141,6 +142,7 @@ impl Station {
         let Role::Probe(probe) = &mut delivery.role else {
             return Ok(());
         };
+        failpoint::reach("consume.kept");
         let pause = probe.pause();
         let lease = &mut delivery.lease;
         lease.keep_until(Instant::now() + pause + KEEP_MARGIN);

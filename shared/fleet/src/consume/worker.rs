@@ -24,6 +24,7 @@ use super::suspects::{Quarantine, Suspects};
 use super::valve::Valve;
 use crate::queue::Queue;
 use crate::service::config::GroupPolicy;
+use crate::service::failpoint;
 use crate::service::health::Health;
 use crate::service::metrics::ConsumerMetrics;
 use crate::service::retry::Jitter;
@@ -188,6 +189,7 @@ impl Worker {
             let _ = timeout(LAST_ROWS_MAX, ledger.write_held()).await;
             work_is_over.cancel();
             acknowledging.ended().await;
+            failpoint::reach("shutdown.acknowledged");
         };
         if !in_time(orderly, &shutdown.stop_working, TAIL).await {
             tracing::error!("acknowledgements did not go out in time");
@@ -223,6 +225,7 @@ async fn drain(receiving: &Supervisor, dispatcher: &Dispatcher, shutdown: &Shutd
     if !in_time(work, &shutdown.stop_working, SETTLE_TAIL).await {
         tracing::error!("work did not end in time and is left to its leases");
     }
+    failpoint::reach("shutdown.drained");
 }
 
 /// Waits for work to end, and no longer than `tail` after it was cancelled; tells whether it has ended.

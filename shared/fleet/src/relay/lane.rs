@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::fate::Fate;
 use super::send::send;
 use crate::queue::{BATCH_ENTRIES_MAX, Queue};
+use crate::service::failpoint;
 use crate::service::health::Pulse;
 use crate::service::metrics::OutboxMetrics;
 use crate::service::retry::{Backoff, Jitter};
@@ -98,10 +99,13 @@ impl Lane {
         if claim.rows().is_empty() {
             return Ok(Turn::Idle);
         }
+        failpoint::reach("relay.claimed");
         let fates = send(&*self.queue, claim.rows(), pulse).await;
+        failpoint::reach("relay.sent");
         let (settlement, blocked) = settlement(claim.rows(), fates);
         self.count(claim.rows(), &settlement);
         claim.settle(settlement).await?;
+        failpoint::reach("relay.settled");
         Ok(blocked.map_or(Turn::Settled, Turn::Blocked))
     }
 

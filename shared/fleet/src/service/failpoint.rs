@@ -1,5 +1,58 @@
 //! Places where a test stops a program, to kill it there.
 
+/// Every place, in the order in which a message comes by.
+///
+/// `tests/chaos/tests/crash_points` kills a process at each of them.
+#[cfg(feature = "failpoints")]
+pub const NAMES: &[&str] = &[
+    // An outbox row on its way to a queue.
+    "relay.claimed",
+    "relay.sent",
+    "relay.marked",
+    "relay.settled",
+    // A message, from SQS's answer to its handler.
+    "receive.answered",
+    "receive.leased",
+    "receive.given_back",
+    "consume.opened",
+    "consume.looked_up",
+    "consume.started",
+    "lease.extending",
+    "lease.extended",
+    "consume.claimed",
+    "consume.kept",
+    "batch.admitted",
+    "batch.claimed",
+    "batch.rolled_back",
+    // Its effect.
+    "commit.sending",
+    "commit.answered",
+    // Its settlement.
+    "settle.ended",
+    "settle.decided",
+    "settle.recorded",
+    "settle.copy_sent",
+    "settle.copy_recorded",
+    "settle.queued",
+    "group.next",
+    "group.falling",
+    "ack.deleting",
+    "ack.deleted",
+    "ack.showing",
+    "ack.shown",
+    // The end of a process.
+    "shutdown.drained",
+    "shutdown.acknowledged",
+    // A dead letter that is brought back.
+    "replay.received",
+    "replay.planned",
+    "replay.sent",
+    "replay.marked",
+    "replay.deleted",
+    "replay.done",
+    "replay.ending",
+];
+
 /// Stops the program here if a test has asked for that, and is nothing in a product.
 ///
 /// The variable `FLEET_FAILPOINT` says where: `replay.sent=hang` stops the thread that arrives at
@@ -7,6 +60,7 @@
 /// at the third arrival.
 #[cfg(feature = "failpoints")]
 pub fn reach(name: &str) {
+    debug_assert!(NAMES.contains(&name), "{name} is not among the names");
     armed::reach(name);
 }
 

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::Leases;
 use super::book::{Extended, Extension};
 use crate::queue::{Entries, EntryError, Queue, QueueError};
+use crate::service::failpoint;
 use crate::service::health::Pulse;
 
 /// Extensions under way at once: enough for 2,000 leases a second at 25 ms a call.
@@ -58,7 +59,9 @@ impl Leases {
             .iter()
             .map(|extension| (extension.receipt.clone(), self.visibility))
             .collect();
+        failpoint::reach("lease.extending");
         let answer = timeout(CALL_TIMEOUT, queue.change_visibility(&changes)).await;
+        failpoint::reach("lease.extended");
         let deadline = sent + self.visibility;
         let (mut extended, mut failed, mut lost) = (0, 0, 0);
         let now = Instant::now();

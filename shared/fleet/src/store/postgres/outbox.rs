@@ -9,6 +9,7 @@ use super::sql::BEGIN_RELAY;
 use super::transaction::{Params, PostgresTransaction};
 use super::{PostgresStore, Row, Session, notify};
 use crate::message::{EventKey, NewEvent};
+use crate::service::failpoint;
 use crate::service::traces::TraceContext;
 use crate::store::{Outbox, OutboxClaim, OutboxRow, OutboxSettlement, OutboxStats, StoreError};
 
@@ -159,6 +160,7 @@ impl OutboxClaim for PostgresOutboxClaim {
             };
             transaction.noted(session.run_bounded(work).await)?;
         }
+        failpoint::reach("relay.marked");
         transaction.commit().await
     }
 }
