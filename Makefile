@@ -111,6 +111,12 @@ chaos-million: chaos-build ## The same with a million jobs and 2,500 kills, in s
 mutants: preflight postgres ## Breaks the code in 300 places and tells which breaks no test notices.
 	RUST_TEST_THREADS=$(TEST_THREADS) $(SCRIPTS)/mutants.sh "$(TARGET)" $(FILES)
 
+# Of the same build as the other tests.
+.PHONY: crash-points
+crash-points: preflight postgres ## Kills a process at every step of its way (POINT=settle: those of that name), in 156 cases.
+	$(CARGO) test --workspace --locked --no-run --test crash_points
+	$(CLEAN_ENV) env CRASH_POINT='$(POINT)' $(CARGO) test --workspace --locked --offline --test crash_points -- --nocapture
+
 .PHONY: bench
 bench: preflight postgres ## Measures; ratios within one run are what counts.
 	$(CARGO) build --release --locked -p fleet-tests --bin bench

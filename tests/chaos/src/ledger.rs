@@ -4,8 +4,8 @@
 //! has no unique constraint, and an account's balance tells of every booking.
 
 use fleet::message::{EventKey, NewEvent};
-use fleet::store::{Migration, Migrations};
-use fleet::{Context, Done, Envelope, Event, Handler, HandlerError};
+use fleet::store::{Migration, Migrations, StoreError};
+use fleet::{Context, Done, Envelope, Event, Handler, HandlerError, Tx};
 use serde::{Deserialize, Serialize};
 
 /// Whose events are booked.
@@ -74,26 +74,27 @@ impl Handler for Book {
         event: Envelope<Transfer>,
         cx: &mut Context<'_>,
     ) -> Result<Done, HandlerError> {
-        let Transfer {
-            from,
-            to,
-            amount,
-            refused,
-        } = &event.data;
-        if *refused {
+        if event.data.refused {
             return Err(HandlerError::permanent(REFUSED));
         }
-        let id = &event.key.id;
         let tx = cx.begin().await?;
-        tx.execute(BOOK, &[id, from, to, amount]).await?;
-        let posted = Posted {
-            transfer: id.clone(),
-        };
-        let key = EventKey::new(POSTED_SOURCE, format!("posted-{id}"));
-        let posted = NewEvent::new(key, &posted).expect("it has no maps");
-        tx.publish(&posted).await?;
+        book(&tx, &event.key.id, &event.data).await?;
         Ok(tx.finish())
     }
+}
+
+/// Books a transfer and lets it be known.
+pub(crate) async fn book(tx: &Tx<'_>, id: &String, transfer: &Transfer) -> Result<(), StoreError> {
+    let Transfer {
+        from, to, amount, ..
+    } = transfer;
+    tx.execute(BOOK, &[id, from, to, amount]).await?;
+    let posted = Posted {
+        transfer: id.clone(),
+    };
+    let key = EventKey::new(POSTED_SOURCE, format!("posted-{id}"));
+    let posted = NewEvent::new(key, &posted).expect("it has no maps");
+    tx.publish(&posted).await
 }
 
 /// Stands for whoever is told of bookings: it has a queue, and nobody runs it.

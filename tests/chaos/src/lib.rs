@@ -13,6 +13,9 @@
 /// What the processes do.
 pub mod ledger;
 
+/// What goes less smoothly.
+pub mod detour;
+
 /// What they would do wrong, were they not ours.
 pub mod mutant;
 

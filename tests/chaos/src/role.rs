@@ -6,6 +6,7 @@ use fleet::Consumer;
 use fleet::store::Subscription;
 use fleet_cli::App;
 
+use crate::detour::{BookTogether, Struggle};
 use crate::ledger::{Book, Hear, migrations};
 use crate::mutant::{MUTANT, Mutant};
 
@@ -49,7 +50,10 @@ pub fn subscriptions() -> Vec<Subscription> {
 
 fn consumers() -> [Consumer; 2] {
     [
-        Consumer::new(LEDGER).handler(Book),
+        Consumer::new(LEDGER)
+            .handler(Book)
+            .handler(Struggle)
+            .batch_handler(BookTogether),
         Consumer::new(DOWNSTREAM).handler(Hear),
     ]
 }
