@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::audit;
 use crate::calm::{Rest, come_to_rest};
 use crate::checker::Checker;
 use crate::client::client;
@@ -206,9 +207,16 @@ impl Stage {
                 checker.found(Kind::Left, when, &format!("{rest:?}"));
             }
         }
+        let counts = self.sqs.counts().await?;
         for life in &aftermath.lives {
             if let End::Died(how) = &life.end {
                 checker.found(Kind::Died, &life.name, how);
+            }
+            let log = self.work.path().join(format!("{}.stderr", life.name));
+            let log =
+                std::fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+            for difference in audit(life, &String::from_utf8_lossy(&log), &counts) {
+                checker.found(Kind::Account, &life.name, &difference);
             }
         }
         Ok(checker.verdict())

@@ -65,6 +65,9 @@ pub mod member;
 /// All of them.
 pub mod crew;
 
+/// Whether the processes counted well.
+pub mod audit;
+
 /// What it all cost in deliveries.
 pub mod traffic;
 

@@ -23,6 +23,10 @@ const SCRAPE_LIMIT: Duration = Duration::from_millis(500);
 /// How long a process may take to end after SIGTERM: its grace, the tail, and a busy machine.
 const END_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a process may take to begin on a busy machine, and how often that is looked at.
+const BEGIN_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_PERIOD: Duration = Duration::from_millis(20);
+
 /// How often one may end by itself before it is left alone: the run is broken by then.
 const DEATHS_MAX: usize = 5;
 
@@ -220,6 +224,7 @@ impl Alive {
                 self.is_stopped = false;
             }
             Order::Terminate | Order::Leave => {
+                self.begins().await;
                 self.asked.get_or_insert(Order::Terminate);
                 Signal::Terminate.send(self.id).await;
                 if self.is_stopped {
@@ -230,12 +235,34 @@ impl Alive {
         }
     }
 
+    /// Waits until it answers: before that, SIGTERM ends it as it ends any program.
+    async fn begins(&self) {
+        let mut looks = interval(LOOK_PERIOD);
+        let answers = async {
+            loop {
+                looks.tick().await;
+                if let Some(probe) = self.probe()
+                    && probe.get("/livez").await.is_some()
+                {
+                    return;
+                }
+            }
+        };
+        // Who does not begin has died, or is stopped or stuck: its end will tell.
+        let _ends = timeout(BEGIN_LIMIT, answers).await;
+    }
+
+    /// Finds where it answers, once it listens.
+    fn probe(&self) -> Option<Probe> {
+        let port = listening_ports(self.id).first().copied()?;
+        Some(Probe::at(([127, 0, 0, 1], port).into()))
+    }
+
     /// Reads its numbers, if it listens yet and answers soon.
     async fn scrape(&mut self) {
-        let Some(port) = listening_ports(self.id).first().copied() else {
+        let Some(probe) = self.probe() else {
             return;
         };
-        let probe = Probe::at(([127, 0, 0, 1], port).into());
         if let Ok(Some(answer)) = timeout(SCRAPE_LIMIT, probe.get("/metrics")).await
             && answer.status == 200
         {
