@@ -155,7 +155,8 @@ mod tests {
 
     fn attribute() -> impl Strategy<Value = AttributeValue> {
         prop_oneof![
-            ".{1,40}".prop_map(AttributeValue::string),
+            "[ -\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]{1,40}"
+                .prop_map(AttributeValue::string),
             proptest::collection::vec(any::<u8>(), 1..40)
                 .prop_map(|bytes| AttributeValue::binary("Binary.png", bytes)),
         ]

@@ -1,11 +1,10 @@
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::attributes::{AttributeValue, Attributes};
 use super::key::EventKey;
+use super::legal;
 use super::sent::Outgoing;
 use crate::service::traces::TraceContext;
 
@@ -113,7 +112,7 @@ impl NewEvent {
         }
         push_member(&mut body, "data", &self.data);
         body.push('}');
-        escape_for_sqs(body)
+        legal::escape(body)
     }
 }
 
@@ -122,26 +121,6 @@ fn push_member(body: &mut String, name: &str, json: &str) {
     body.push_str(name);
     body.push_str("\":");
     body.push_str(json);
-}
-
-/// Writes U+FFFE and U+FFFF as JSON escapes.
-///
-/// JSON strings may hold them raw, SQS refuses them (`InvalidMessageContents`); in
-/// valid JSON they occur only inside strings, where an escape means the same.
-fn escape_for_sqs(body: String) -> String {
-    let refused = |c: char| matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    if !body.contains(refused) {
-        return body;
-    }
-    let mut escaped = String::with_capacity(body.len() + 16);
-    for c in body.chars() {
-        if refused(c) {
-            write!(escaped, "\\u{:04x}", u32::from(c)).expect("writing to a String cannot fail");
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

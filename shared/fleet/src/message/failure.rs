@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
 use super::key::EventKey;
+use super::legal;
 
 /// Why a message was dead-lettered, as its copy carries it.
 ///
@@ -162,24 +163,33 @@ impl Failure {
             }
         }
         let json = serde_json::to_string(&self).expect("a failure has string keys only");
-        attributes.set(FAILURE_ATTRIBUTE, AttributeValue::string(json));
+        attributes.set(
+            FAILURE_ATTRIBUTE,
+            AttributeValue::string(legal::escape(json)),
+        );
         attributes
     }
 
     /// Takes the failure out of the attributes of a copy and puts back what it displaced.
     ///
-    /// A failure that somebody else wrote, or broke, stays where it is.
+    /// A failure that somebody else wrote, or broke, stays where it is; so does one that displaced
+    /// what SQS never carried, since SQS would refuse every copy of such a message.
     pub fn unfold(attributes: &mut Attributes) -> Option<Self> {
         let failure: Self = serde_json::from_str(attributes.text(FAILURE_ATTRIBUTE)?).ok()?;
-        let restored: Vec<_> = failure
-            .displaced
-            .iter()
-            .map(Displaced::restore)
-            .collect::<Option<_>>()?;
-        attributes.remove(FAILURE_ATTRIBUTE);
-        for (name, value) in restored {
-            attributes.set(name, value);
+        if failure.displaced.is_empty() {
+            attributes.remove(FAILURE_ATTRIBUTE);
+            return Some(failure);
         }
+        let mut unfolded = attributes.clone();
+        unfolded.remove(FAILURE_ATTRIBUTE);
+        for displaced in &failure.displaced {
+            let (name, value) = displaced.restore()?;
+            unfolded.set(name, value);
+        }
+        if !legal::are_legal(&unfolded) {
+            return None;
+        }
+        *attributes = unfolded;
         Some(failure)
     }
 }
@@ -244,7 +254,8 @@ mod tests {
 
     fn attribute() -> impl Strategy<Value = AttributeValue> {
         prop_oneof![
-            ".{1,40}".prop_map(AttributeValue::string),
+            "[ -\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]{1,40}"
+                .prop_map(AttributeValue::string),
             proptest::collection::vec(any::<u8>(), 1..40)
                 .prop_map(|bytes| AttributeValue::binary("Binary.custom", bytes)),
         ]
@@ -265,6 +276,44 @@ mod tests {
             prop_assert_eq!(&unfolded.reason, "no customer");
             prop_assert_eq!(copy, original);
         }
+    }
+
+    #[test]
+    fn what_the_text_of_a_failure_may_hold_and_sqs_may_not_is_escaped() {
+        let written = Failure {
+            key: EventKey::new("/fleet/orders", "a\u{FFFE}b\u{FFFF}\u{1}"),
+            ..failure()
+        };
+        let mut copy = written.clone().fold(Attributes::new());
+        let json = copy.text(FAILURE_ATTRIBUTE).expect("it is text");
+        assert!(json.contains(r"a\ufffeb\uffff\u0001"), "{json}");
+        assert_eq!(Failure::unfold(&mut copy), Some(written));
+    }
+
+    #[test]
+    fn a_failure_that_displaced_what_sqs_never_carried_stays_where_it_is() {
+        let forged = |displaced: Vec<Displaced>| {
+            let forged = Failure {
+                displaced,
+                ..failure()
+            };
+            let json = serde_json::to_string(&forged).expect("it has string keys only");
+            let mut attributes = Attributes::new();
+            attributes.set(FAILURE_ATTRIBUTE, AttributeValue::string(json));
+            let before = attributes.clone();
+            let unfolded = Failure::unfold(&mut attributes);
+            assert_eq!(unfolded.is_none(), attributes == before);
+            unfolded.is_some()
+        };
+        let text =
+            |name: &str, text: &str| Displaced::new(name.to_owned(), &AttributeValue::string(text));
+        assert!(forged(vec![text("a", "v")]));
+        assert!(!forged(vec![text("a", "")]));
+        assert!(!forged(vec![text("a", "\u{0}")]));
+        assert!(!forged(vec![text("AWS.a", "v")]));
+        assert!(!forged(
+            (0..11).map(|n| text(&format!("a{n}"), "v")).collect()
+        ));
     }
 
     #[test]

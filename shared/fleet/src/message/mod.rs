@@ -4,6 +4,7 @@
 
 mod key;
 mod attributes;
+mod legal;
 mod failure;
 mod sent;
 mod event;
