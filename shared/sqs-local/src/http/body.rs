@@ -10,11 +10,13 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 /// A body whose length is announced, and which comes as far and as fast as its pace says.
-pub(super) struct AnswerBody {
+#[derive(Debug)]
+pub struct AnswerBody {
     rest: Bytes,
     pace: Pace,
 }
 
+#[derive(Debug)]
 enum Pace {
     /// All of it.
     AtOnce,
@@ -28,6 +30,7 @@ enum Pace {
 }
 
 /// How far a truncated body has come.
+#[derive(Debug)]
 enum Cut {
     Half,
     /// What was written so far has to leave before the connection does.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -34,12 +34,19 @@ struct ErrorBody<'a> {
 
 /// Answers a request; what goes wrong is an answer too.
 ///
+/// This is all that [`Server`](super::Server) does with one, for whoever has requests and no
+/// connection.
+///
 /// # Errors
 /// If a fault plan wants the connection to end instead.
-pub(super) async fn exchange(
-    sqs: &Sqs,
-    request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Broken> {
+///
+/// # Cancellation
+/// What was asked for may have been done already, or not.
+pub async fn exchange<B>(sqs: &Sqs, request: Request<B>) -> Result<Response<AnswerBody>, Broken>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let reply = ask(sqs, request).await.unwrap_or_else(Reply::from);
     let mut response = match reply.result {
         Ok(body) => respond(StatusCode::OK, body),
@@ -62,7 +69,11 @@ pub(super) async fn exchange(
     }
 }
 
-async fn ask(sqs: &Sqs, request: Request<Incoming>) -> Result<Reply, Error> {
+async fn ask<B>(sqs: &Sqs, request: Request<B>) -> Result<Reply, Error>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (head, body) = request.into_parts();
     // Before anything else: a connection whose body was not read cannot be used again.
     let body = read(body).await?;
@@ -86,7 +97,11 @@ async fn ask(sqs: &Sqs, request: Request<Incoming>) -> Result<Reply, Error> {
 }
 
 /// Reads a body, unless it is or says that it is too large.
-async fn read(body: Incoming) -> Result<Bytes, Error> {
+async fn read<B>(body: B) -> Result<Bytes, Error>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let too_large = || {
         let message = format!("The body is longer than {REQUEST_BYTES_MAX} bytes.");
         Error::new(ErrorKind::RequestTooLarge, message)

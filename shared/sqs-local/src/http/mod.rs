@@ -12,5 +12,8 @@ mod reply;
 mod server;
 mod signed;
 
+pub use self::body::AnswerBody;
 pub use self::control::Control;
+pub use self::exchange::exchange;
+pub use self::reply::Broken;
 pub use self::server::{Options, Server};

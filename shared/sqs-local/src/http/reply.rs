@@ -17,8 +17,10 @@ pub(super) struct Reply {
 /// How a connection ends without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the fault plan ends this connection")]
-pub(super) enum Broken {
+pub enum Broken {
+    /// It is closed.
     Closed,
+    /// It is reset.
     Reset,
 }
 
