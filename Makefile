@@ -117,6 +117,18 @@ crash-points: preflight postgres ## Kills a process at every step of its way (PO
 	$(CARGO) test --workspace --locked --no-run --test crash_points
 	$(CLEAN_ENV) env CRASH_POINT='$(POINT)' $(CARGO) test --workspace --locked --offline --test crash_points -- --nocapture
 
+# What reached new code is kept, so that each run begins where the last one ended.
+.PHONY: fuzz
+fuzz: preflight ## Feeds each fuzz target 1,000,000 inputs (RUNS=n, SEED=n); docs/fuzzing.md says more.
+	$(SCRIPTS)/fuzz.sh "$(TARGET)" build
+	$(CLEAN_ENV) env SEED='$(SEED)' $(SCRIPTS)/fuzz.sh "$(TARGET)" $(or $(RUNS),1000000)
+
+# What CI does: some 10 s a target, the same each time.
+.PHONY: fuzz-short
+fuzz-short: preflight ## The same with 50,000 inputs each, from a fixed seed.
+	$(SCRIPTS)/fuzz.sh "$(TARGET)" build
+	$(CLEAN_ENV) env SEED=6 $(SCRIPTS)/fuzz.sh "$(TARGET)" 50000
+
 .PHONY: bench
 bench: preflight postgres ## Measures; ratios within one run are what counts.
 	$(CARGO) build --release --locked -p fleet-tests --bin bench
@@ -135,6 +147,7 @@ check: preflight ## Checks format, lints, docs, scripts and dependencies.
 	@if [ -f $(STARTER) ]; then set -x; \
 		$(CARGO) fmt --manifest-path $(STARTER) --check && \
 		$(CARGO) clippy --manifest-path $(STARTER) --all-targets --locked -- -D warnings; fi
+	$(SCRIPTS)/fuzz.sh "$(TARGET)" check
 	$(SCRIPTS)/shellcheck.sh "$(TARGET)"
 	$(SCRIPTS)/deny.sh "$(TARGET)"
 	$(SCRIPTS)/prometheus-check.sh "$(TARGET)"

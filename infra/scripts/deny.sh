@@ -21,6 +21,7 @@ if ! command -v cargo-deny >/dev/null; then
 fi
 
 cargo deny --all-features --locked check licenses bans sources
+cargo deny --manifest-path tests/fuzz/Cargo.toml --locked check --config deny.toml licenses bans sources
 
 # The list of vulnerabilities lives on another site than the crates do, which
 # not every place can reach. FLEET_ADVISORY_DB names a folder that was fetched

@@ -24,6 +24,9 @@ const ONE_WAY: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Packages outside the workspace, which have its lints written down once more.
+const OUTSIDE: &[&str] = &["examples/", "tests/fuzz/"];
+
 /// Packages that name sqs-local only behind a feature.
 const OPTIONAL: &[&str] = &["sqs-fleet", "sqs-fleet-cli"];
 
@@ -35,6 +38,8 @@ const NOT_IN_PRODUCT: &[&str] = &[
     "insta",
     "proptest",
     "stateright",
+    "arbitrary",
+    "libfuzzer-sys",
 ];
 
 /// What it must not be built with: fakes, and places where a test stops it.
@@ -143,7 +148,8 @@ fn not_for_product(tree: &str) -> Vec<Finding> {
 pub(crate) fn lints() -> Vec<Finding> {
     tree::texts()
         .iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml") && !file.path.starts_with("examples/"))
+        .filter(|file| file.path.ends_with("/Cargo.toml"))
+        .filter(|file| !OUTSIDE.iter().any(|package| file.path.starts_with(package)))
         .filter(|file| !file.text.contains("[lints]\nworkspace = true\n"))
         .map(|file| Finding {
             path: file.path.clone(),

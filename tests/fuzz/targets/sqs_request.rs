@@ -1,0 +1,4 @@
+//! Hands the target of its name to libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fleet_fuzz::sqs_request(data));
