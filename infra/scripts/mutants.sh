@@ -43,21 +43,23 @@ if ! command -v cargo-mutants >/dev/null; then
     rm -rf "$tools/cargo-mutants-build"
 fi
 
-# Says which tests look at a file: a target, and names of tests. Each mutant that
+# Says which tests look at a file: targets, and names of tests. Each mutant that
 # lives waits for all of them, so only those stand here that have to do with it.
 choose_tests() {
     case $1 in
-    */service/retry.rs) target_option=--lib names=service::retry:: ;;
-    */consume/settlement.rs) target_option=--lib names=consume::settlement:: ;;
-    */consume/outcome.rs) target_option=--lib names=consume::outcome:: ;;
-    */consume/lease/book.rs) target_option=--lib names=consume::lease:: ;;
-    */consume/lease/*) target_option=--test=consume_suite names='leases:: shutdown::' ;;
+    */service/retry.rs) targets=--lib names=service::retry:: ;;
+    */consume/settlement.rs) targets=--lib names=consume::settlement:: ;;
+    */consume/outcome.rs) targets=--lib names=consume::outcome:: ;;
+    */consume/lease/book.rs) targets=--lib names=consume::lease:: ;;
+    */consume/lease/*) targets=--test=consume_suite names='leases:: shutdown::' ;;
     */consume/acknowledger.rs | */consume/batch.rs)
-        target_option=--test=consume_suite names='acknowledgements:: shutdown:: flow::'
+        targets=--test=consume_suite names='acknowledgements:: shutdown:: flow::'
         ;;
-    */consume/settle.rs) target_option=--test=consume_suite names= ;;
-    */store/postgres/inbox.rs) target_option=--test=store_suite names='conformance::postgres:: postgres::' ;;
-    */store/memory*) target_option=--test=store_suite names=conformance::memory:: ;;
+    */consume/settle.rs) targets=--test=consume_suite names= ;;
+    */store/postgres/inbox.rs) targets=--test=store_suite names='conformance::postgres:: postgres::' ;;
+    */store/memory*)
+        targets='--test=store_suite --test=consume_suite' names='conformance::memory:: outcomes:: outages::'
+        ;;
     *)
         echo "mutants: no tests are known for $1" >&2
         exit 2
@@ -98,10 +100,10 @@ for file in "$@"; do
     began=$(date +%s)
     # Its status says the same as its lists, but for a build or tests that fail unbroken.
     status=0
-    # shellcheck disable=SC2086 # words
+    # shellcheck disable=SC2046,SC2086 # words
     "$root"/infra/scripts/clean-env.sh cargo mutants --in-place --package sqs-fleet --file "$file" \
         --output "$results" --no-times --colors never \
-        --cargo-arg=--locked --cargo-arg=--offline --cargo-arg="$target_option" -- -- $names || status=$?
+        $(printf -- '--cargo-arg=%s ' --locked --offline $targets) -- -- $names || status=$?
     case $status in
     0 | 2 | 3) ;;
     *) echo "mutants: cargo-mutants gave up on $file ($status)" >&2; exit 1 ;;
