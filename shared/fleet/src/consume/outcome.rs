@@ -170,27 +170,56 @@ mod tests {
     use super::*;
     use crate::service::metrics::OUTCOMES;
 
+    /// Each outcome, with the phrase for what is in the way.
+    fn outcomes() -> [(Outcome, Option<&'static str>); 12] {
+        let failed = Outcome::Failed {
+            reason: "no price".into(),
+            after: None,
+        };
+        let rejected = Outcome::Rejected {
+            reason: "no customer".into(),
+            detail: Some("of this one".into()),
+        };
+        let down = Outcome::Unavailable {
+            dependency: Some("smtp".into()),
+        };
+        [
+            (Outcome::Processed, None),
+            (Outcome::Duplicate, None),
+            (failed, Some("no price")),
+            (CONTENDED, Some("contention")),
+            (rejected, Some("no customer")),
+            (
+                Outcome::Undecodable(DecodeError::NoType),
+                Some("bare JSON without a message attribute `type`"),
+            ),
+            (
+                Outcome::UnknownType { since: None },
+                Some("no handler for the type"),
+            ),
+            (Outcome::TimedOut, Some("handler timed out")),
+            (Outcome::Panicked, Some("handler panicked")),
+            (Outcome::Interrupted, Some("shutdown or pause")),
+            (Outcome::LeaseLost, Some("the lease was lost")),
+            (down, Some("smtp is unavailable")),
+        ]
+    }
+
     #[test]
     fn metrics_have_a_label_for_each_outcome_and_no_other() {
-        let outcomes = [
-            Outcome::Processed,
-            Outcome::Duplicate,
-            Outcome::Failed {
-                reason: "r".into(),
-                after: None,
-            },
-            Outcome::Unavailable { dependency: None },
-            Outcome::Rejected {
-                reason: "r".into(),
-                detail: None,
-            },
-            Outcome::Undecodable(DecodeError::NoType),
-            Outcome::UnknownType { since: None },
-            Outcome::TimedOut,
-            Outcome::Panicked,
-            Outcome::Interrupted,
-            Outcome::LeaseLost,
-        ];
-        assert_eq!(outcomes.map(|outcome| outcome.as_str()), OUTCOMES);
+        let mut labels: Vec<_> = outcomes()
+            .iter()
+            .map(|(outcome, _)| outcome.as_str())
+            .collect();
+        assert_eq!(labels.pop(), Some("unavailable"), "with a dependency too");
+        assert_eq!(labels, OUTCOMES);
+    }
+
+    #[test]
+    fn whatever_is_not_done_has_a_stable_phrase_for_why() {
+        for (outcome, phrase) in outcomes() {
+            assert_eq!(outcome.reason().as_deref(), phrase, "{outcome:?}");
+            assert_eq!(outcome.is_done(), phrase.is_none(), "{outcome:?}");
+        }
     }
 }
