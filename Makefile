@@ -100,7 +100,7 @@ chaos: chaos-build ## Kills processes of a fleet 300 times while they do 100,000
 
 .PHONY: chaos-short
 chaos-short: chaos-build ## The same with 10,000 jobs and 30 kills, in a minute.
-	$(ATTACK) --messages $(or $(MESSAGES),10000) --seconds 30 --kills 32 --crashes 1
+	$(ATTACK) --messages $(or $(MESSAGES),10000) --seconds 24 --kills 32 --crashes 1
 
 .PHONY: chaos-million
 chaos-million: chaos-build ## The same with a million jobs and 2,500 kills, in some ten minutes.
