@@ -129,6 +129,11 @@ fuzz-short: preflight ## The same with 50,000 inputs each, from a fixed seed.
 	$(SCRIPTS)/fuzz.sh "$(TARGET)" build
 	$(CLEAN_ENV) env SEED=6 $(SCRIPTS)/fuzz.sh "$(TARGET)" 50000
 
+# Five runs of about twenty seconds and one of a minute, with real processes.
+.PHONY: chaos-teeth
+chaos-teeth: chaos-build ## Attacks five broken fleets, which the checker has to find out; SEED=n repeats it.
+	$(CLEAN_ENV) "$(TARGET)/quick/fleet-chaos" teeth $(if $(SEED),--seed '$(SEED)') --report "$(TARGET)/chaos/teeth.json"
+
 .PHONY: bench
 bench: preflight postgres ## Measures; ratios within one run are what counts.
 	$(CARGO) build --release --locked -p fleet-tests --bin bench

@@ -148,7 +148,7 @@ impl Stage {
             toll,
             seed: options.seed,
         };
-        let plan = Plan::new(&options.terms());
+        let plan = Plan::new(&options.terms()).with_faults(&options.faults);
         let work = async {
             let (struck, ()) = tokio::join!(nemesis.strike(&plan, &calm), producer.run(&calm));
             struck?;

@@ -103,3 +103,6 @@ pub mod report;
 
 /// Its story.
 pub mod attack;
+
+/// The same story with broken fleets.
+pub mod teeth;

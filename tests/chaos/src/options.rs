@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::{Serialize, Serializer};
+use sqs_local::{FaultPlan, FaultPlanError};
 
 use crate::mutant::Mutant;
 use crate::plan::Terms;
@@ -43,6 +44,9 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     #[serde(serialize_with = "by_name")]
     pub mutant: Option<Mutant>,
+    /// What else goes wrong with calls to SQS while the storm lasts, in the words of sqs-local
+    #[arg(long, value_name = "SPEC", default_value = "", hide_default_value = true, value_parser = fault_plan)]
+    pub faults: String,
     /// Where the report goes
     #[arg(long, value_name = "FILE", default_value = "target/chaos/report.json")]
     pub report: PathBuf,
@@ -79,12 +83,21 @@ impl Options {
             return format!("make {target} SEED={seed}");
         }
         let mutant = self.mutant.map(|mutant| format!(" --mutant {mutant}"));
+        let faults = match self.faults.as_str() {
+            "" => String::new(),
+            spec => format!(" --faults '{spec}'"),
+        };
         format!(
             "fleet-chaos attack --messages {messages} --seconds {seconds} --kills {kills} \
-             --crashes {crashes} --workers {workers} --relays {relays} --seed {seed}{}",
+             --crashes {crashes} --workers {workers} --relays {relays} --seed {seed}{}{faults}",
             mutant.unwrap_or_default()
         )
     }
+}
+
+/// Checks a plan of faults, and keeps its words.
+fn fault_plan(spec: &str) -> Result<String, FaultPlanError> {
+    spec.parse::<FaultPlan>().map(|_| spec.to_owned())
 }
 
 fn by_name<S: Serializer>(mutant: &Option<Mutant>, serializer: S) -> Result<S::Ok, S::Error> {

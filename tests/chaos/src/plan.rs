@@ -110,6 +110,15 @@ impl Plan {
             faults: faults(terms.seed),
         }
     }
+
+    /// Lets more go wrong with calls to SQS. A call has one fault at most, and these come first.
+    #[must_use]
+    pub fn with_faults(mut self, more: &str) -> Self {
+        if !more.is_empty() {
+            self.faults = format!("{more}; {}", self.faults);
+        }
+        self
+    }
 }
 
 impl Occupied {
