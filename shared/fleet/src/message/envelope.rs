@@ -4,7 +4,7 @@ use std::ops::Range;
 use super::error::{self, DecodeError};
 use super::event::Event;
 use super::formats;
-use super::key::{EventKey, KEY_PART_BYTES_MAX};
+use super::key::{self, EventKey};
 use super::opened::{Opened, Parts};
 use super::sent::{Message, MessageId};
 use crate::service::traces::TraceContext;
@@ -142,24 +142,14 @@ fn bare_key(message: &Message, queue: &str) -> EventKey {
     EventKey::new(queue, id)
 }
 
-/// A key and a type are stored in Postgres text and in an index: both have limits.
 fn check_text(member: &'static str, text: &str) -> Result<(), DecodeError> {
-    let problem = if text.is_empty() {
-        "is empty".to_owned()
-    } else if text.len() > KEY_PART_BYTES_MAX {
-        format!(
-            "has {} bytes, at most {KEY_PART_BYTES_MAX} are allowed",
-            text.len()
-        )
-    } else if text.contains('\0') {
-        "contains U+0000".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(DecodeError::Envelope {
-        format: "event",
-        problem: format!("`{member}` {problem}"),
-    })
+    match key::misfit_of(text) {
+        None => Ok(()),
+        Some(problem) => Err(DecodeError::Envelope {
+            format: "event",
+            problem: format!("`{member}` {problem}"),
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{ATTRIBUTES_MAX, AttributeValue, Attributes, FAILURE_ATTRIBUTE};
-use super::key::EventKey;
+use super::key::{self, EventKey};
 use super::legal;
 
 /// Why a message was dead-lettered, as its copy carries it.
@@ -173,9 +173,13 @@ impl Failure {
     /// Takes the failure out of the attributes of a copy and puts back what it displaced.
     ///
     /// A failure that somebody else wrote, or broke, stays where it is; so does one that displaced
-    /// what SQS never carried, since SQS would refuse every copy of such a message.
+    /// what SQS never carried, since SQS would refuse every copy of such a message, and one whose
+    /// key or times no table would take, since its next death could not be written down.
     pub fn unfold(attributes: &mut Attributes) -> Option<Self> {
         let failure: Self = serde_json::from_str(attributes.text(FAILURE_ATTRIBUTE)?).ok()?;
+        if !failure.is_storable() {
+            return None;
+        }
         if failure.displaced.is_empty() {
             attributes.remove(FAILURE_ATTRIBUTE);
             return Some(failure);
@@ -191,6 +195,16 @@ impl Failure {
         }
         *attributes = unfolded;
         Some(failure)
+    }
+
+    /// Tells whether a table takes what the next dead letter of the event repeats of this one.
+    fn is_storable(&self) -> bool {
+        let EventKey { source, id } = &self.key;
+        let times = [self.first_sent_at, self.failed_at];
+        [source, id]
+            .iter()
+            .all(|text| key::misfit_of(text).is_none())
+            && times.iter().all(|time| *time >= Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -322,5 +336,28 @@ mod tests {
         attributes.set(FAILURE_ATTRIBUTE, AttributeValue::string("not ours"));
         assert_eq!(Failure::unfold(&mut attributes), None);
         assert_eq!(attributes.len(), 1);
+    }
+    #[test]
+    fn a_failure_whose_next_death_no_table_would_take_stays_where_it_is() {
+        let check = |change: &dyn Fn(&mut Failure), expected: bool| {
+            let mut failure = failure();
+            change(&mut failure);
+            let mut attributes = failure.fold(Attributes::new());
+            let before = attributes.clone();
+            assert_eq!(
+                Failure::unfold(&mut attributes).is_some(),
+                expected,
+                "{before:?}"
+            );
+            assert_eq!(attributes != before, expected);
+        };
+        check(&|_| {}, true);
+        let past = "-000001-01-01T00:00:00Z".parse().unwrap();
+        check(&|failure| failure.first_sent_at = past, false);
+        check(&|failure| failure.failed_at = past, false);
+        for part in ["", "a\0b", &"k".repeat(1025)] {
+            check(&|failure| failure.key.id = part.to_owned(), false);
+            check(&|failure| failure.key.source = part.to_owned(), false);
+        }
     }
 }

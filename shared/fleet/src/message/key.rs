@@ -31,6 +31,23 @@ impl EventKey {
     }
 }
 
+/// Says what keeps a text from being a part of a key, or a type: both are stored in Postgres text
+/// and in an index, and both have limits.
+pub(super) fn misfit_of(text: &str) -> Option<String> {
+    if text.is_empty() {
+        Some("is empty".to_owned())
+    } else if text.len() > KEY_PART_BYTES_MAX {
+        let bytes = text.len();
+        Some(format!(
+            "has {bytes} bytes, at most {KEY_PART_BYTES_MAX} are allowed"
+        ))
+    } else if text.contains('\0') {
+        Some("contains U+0000".to_owned())
+    } else {
+        None
+    }
+}
+
 impl fmt::Display for EventKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.source, self.id)
