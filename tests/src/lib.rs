@@ -8,6 +8,8 @@
 
 pub mod patience;
 
+pub mod plain;
+
 pub mod programs;
 
 pub mod dockerfile;

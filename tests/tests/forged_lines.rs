@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use fleet_tests::books::placed;
+use fleet_tests::plain::hidden_in;
 use fleet_tests::process::{Ended, Process, Signal};
 use fleet_tests::site::Site;
 use regex::Regex;
@@ -95,19 +96,11 @@ fn hostile() -> Vec<Sent> {
     ]
 }
 
-/// Tells whether a character moves the cursor, ends a line, or turns the reading direction.
-fn is_hidden(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || c == '\u{feff}'
-}
-
 /// Checks that each line is plain, and none is one that somebody else has written.
 #[track_caller]
 fn assert_plain(what: &str, text: &str) {
     for line in text.lines() {
-        let hidden = line.chars().find(|c| is_hidden(*c));
-        assert_eq!(hidden, None, "{what}: {line:?}");
+        assert_eq!(hidden_in(line), None, "{what}: {line:?}");
         let begins = ["{\"timestamp\"", "2026-01-01T", "ERROR"];
         let is_forged = begins
             .iter()
@@ -132,8 +125,7 @@ fn assert_log(format: &str, ended: &Ended, messages: usize) {
         _ => text.is_match(line),
     };
     for line in ended.stderr.lines() {
-        let hidden = line.chars().find(|c| is_hidden(*c));
-        assert_eq!(hidden, None, "{line:?}");
+        assert_eq!(hidden_in(line), None, "{line:?}");
         assert!(is_own(line), "{format}: {line}");
     }
     // What is escaped is still there.
