@@ -10,6 +10,10 @@ pub mod patience;
 
 pub mod plain;
 
+pub mod form;
+
+pub mod dice;
+
 pub mod programs;
 
 pub mod dockerfile;

@@ -40,6 +40,10 @@ pub enum Signal {
     Terminate,
     /// What nothing can catch.
     Kill,
+    /// What makes it stand still, which nothing can catch either.
+    Stop,
+    /// What makes it go on.
+    Continue,
 }
 
 /// The lines of one stream, as they come.
@@ -247,6 +251,8 @@ impl Signal {
             Self::Interrupt => "-INT",
             Self::Terminate => "-TERM",
             Self::Kill => "-KILL",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use fleet_tests::books::{Books, order};
+use fleet_tests::form::short_or_long;
 use fleet_tests::mailbox::Counts;
 use fleet_tests::patience::{PATIENCE, until, until_within};
 use fleet_tests::process::{Process, Signal};
@@ -11,9 +12,8 @@ use fleet_tests::site::{Site, fleet};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Orders of a usual run; with `FLEET_TEST_LARGE=1` there are [`ORDERS_LARGE`].
-const ORDERS: u64 = 5_000;
-const ORDERS_LARGE: u64 = 20_000;
+/// Orders of the short form and of the long one.
+const ORDERS: (u64, u64) = (5_000, 20_000);
 
 /// So many orders are one cycle of the kinds below.
 const CYCLE: u64 = 50;
@@ -21,10 +21,7 @@ const CYCLE: u64 = 50;
 const INVOICES: &str = "billing.invoices";
 
 fn order_count() -> u64 {
-    match std::env::var_os("FLEET_TEST_LARGE") {
-        Some(_) => ORDERS_LARGE,
-        None => ORDERS,
-    }
+    short_or_long(ORDERS)
 }
 
 /// Orders of every kind: most are good, two are cancellations, two are bad.
