@@ -76,6 +76,14 @@ model: preflight ## Looks at every state of a model of the fleet; refutes five d
 	$(CARGO) test --workspace --locked --no-run --test model
 	$(CLEAN_ENV) $(CARGO) test --workspace --locked --offline --test model -- --nocapture --test-threads=1
 
+# Of the same build, too. About five minutes on two quiet cores.
+LONG_STORIES := --test relay_kills --test outages --test two_builds
+
+.PHONY: long-stories
+long-stories: preflight postgres ## Kills relays (SEED=n), and lives through long outages and a rolled-back deploy.
+	$(CARGO) test --workspace --locked --no-run $(LONG_STORIES)
+	$(CLEAN_ENV) env FLEET_TEST_LARGE=1 SEED='$(SEED)' RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --workspace --locked --offline $(LONG_STORIES) -- --nocapture
+
 .PHONY: test-starter
 test-starter:
 	@if [ -f $(STARTER) ]; then $(MAKE) starter; fi
