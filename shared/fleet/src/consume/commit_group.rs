@@ -195,6 +195,7 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
             _ => None,
         };
         let mut tx = Tx::new(transaction.as_ref()).traced(trace);
+        let began = Instant::now();
         let ran = self.handle(group, &mut tx).await;
         match ran {
             Ran::Committed => match commit(transaction).await {
@@ -210,7 +211,8 @@ impl<'h, H: BatchHandler> CommitGroup<'h, H> {
                 match ran {
                     Ran::Somebody(ending) if ending.outcome == Outcome::TimedOut => {
                         let stop = &self.station.stop_working;
-                        of_error(self.station.breaker.judge_timeout(stop).await.into())
+                        let judged = self.station.breaker.judge_timeout(began, stop).await;
+                        of_error(judged.into())
                     }
                     ran => ran,
                 }

@@ -153,7 +153,8 @@ impl Attempt<'_> {
                 // Gives its connection back.
                 drop(cx);
                 let stop = &station.stop_working;
-                station.breaker.judge_timeout(stop).await.into()
+                let judged = station.breaker.judge_timeout(seen.started, stop).await;
+                judged.into()
             }
             Ok(Err(Stop::Undecodable(error))) => Outcome::Undecodable(error).into(),
             Ok(Err(Stop::Handler(error))) => error.into(),

@@ -36,15 +36,20 @@ impl Breaker {
     /// Judges a handler that took too long: where the database does not answer either, that is why.
     ///
     /// A server that hangs, unlike one that is gone, makes no errors. One asks at a time: when
-    /// many hang, the first to know tells the others.
+    /// many hang, the first to know tells the others, also those whose turn comes when the
+    /// database is back already.
     ///
     /// # Cancellation
     ///
     /// Nothing is learnt.
-    pub(super) async fn judge_timeout(&self, stop_working: &CancellationToken) -> Outcome {
+    pub(super) async fn judge_timeout(
+        &self,
+        began: Instant,
+        stop_working: &CancellationToken,
+    ) -> Outcome {
         let database_hangs = tokio::select! {
             biased;
-            hangs = self.database_hangs() => hangs,
+            hangs = self.database_hangs(began) => hangs,
             () = stop_working.cancelled() => return Outcome::Interrupted,
         };
         match database_hangs {
@@ -55,9 +60,9 @@ impl Breaker {
         }
     }
 
-    async fn database_hangs(&self) -> bool {
+    async fn database_hangs(&self, began: Instant) -> bool {
         let _turn = self.asking.lock().await;
-        if self.is_down(DATABASE) {
+        if self.outages.borrow().was_down(DATABASE, began) {
             return true;
         }
         let probe = self.surroundings.ledger.probe();

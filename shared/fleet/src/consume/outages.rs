@@ -105,6 +105,12 @@ impl Outages {
         self.down.contains_key(dependency)
     }
 
+    /// Tells whether a dependency is down, or was at some moment since then.
+    pub(super) fn was_down(&self, dependency: &str, since: Instant) -> bool {
+        let came_back = self.back.get(dependency).is_some_and(|back| since < *back);
+        came_back || self.is_down(dependency)
+    }
+
     /// Returns the dependencies that are down, and whether one more message may look at them.
     pub(super) fn down(&self) -> impl Iterator<Item = (&Dependency, bool)> {
         self.down

@@ -88,6 +88,30 @@ async fn a_handler_is_not_charged_for_its_time_while_the_database_is_gone_but_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_is_not_charged_for_a_time_in_which_the_database_was_gone_and_came_back() {
+    let stage = Stage::new().await;
+    let play = stage.start();
+    stage.send((0..15).map(|_| Act::Work(40))).await;
+    stage.journal.started(15).await;
+    stage.store.set_down(true);
+    // Somebody else finds it out, long before their time is over.
+    stage.send([Act::Succeed]).await;
+    pass(Duration::from_secs(10)).await;
+    assert!(!stage.health.ready().checks["database"].ok);
+    stage.store.set_down(false);
+    pass(Duration::from_secs(10)).await;
+    assert!(stage.health.ready().checks["database"].ok);
+    assert_eq!(stage.processed().len(), 1, "the others still run");
+    pass(Duration::from_secs(15)).await;
+    assert_eq!((stage.charged(), stage.dead_count().await), (0, 0));
+    let charged = |_: &_| stage.charged() >= 15;
+    stage
+        .until("they are charged for being slow", charged)
+        .await;
+    play.end(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_that_fails_is_no_success_and_is_done_again() {
     let stage = Stage::new().await;
     let play = stage.start();
