@@ -52,6 +52,10 @@ quick: preflight postgres
 .PHONY: test
 test: preflight postgres python prometheus containers test-rust simulate test-starter ## Runs every test; databases and queues are private ones.
 
+# What CI runs of the experiments, beside the tests.
+.PHONY: proof
+proof: chaos-short chaos-teeth fuzz-short ## Kills a fleet, finds five broken ones out, and fuzzes, for about five minutes.
+
 # Tests mostly wait, for leases, processes and databases: three at a time a core
 # take less than half as long as one.
 TEST_THREADS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
@@ -113,6 +117,9 @@ chaos-short: chaos-build ## The same with 10,000 jobs and 30 kills, in a minute.
 .PHONY: chaos-million
 chaos-million: chaos-build ## The same with a million jobs and 2,500 kills, in some ten minutes.
 	$(ATTACK) --messages $(or $(MESSAGES),1000000) --seconds 540 --kills 2600 --crashes 22
+
+.PHONY: chaos-long
+chaos-long: chaos-million long-stories ## The long form of everything: a million jobs, then long outages, killed relays, two builds.
 
 # Hours on a busy machine, and so not in CI; FILES='a.rs b.rs' narrows it.
 .PHONY: mutants
