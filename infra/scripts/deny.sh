@@ -12,16 +12,16 @@ PATH=$PATH:$tools/bin
 
 if ! command -v cargo-deny >/dev/null; then
     if [ -z "${CI:-}" ]; then
-        echo 'SKIP cargo-deny: not installed. Type: cargo install --locked cargo-deny'
+        echo 'SKIP cargo-deny: not installed. Type: cargo install --locked cargo-deny@0.20.2'
         exit 0
     fi
     # A build of its own, so that it shares nothing with the one it checks.
-    CARGO_TARGET_DIR=$tools/cargo-deny-build cargo install --locked --quiet --root "$tools" cargo-deny
+    CARGO_TARGET_DIR=$tools/cargo-deny-build cargo install --locked --quiet --root "$tools" cargo-deny@0.20.2
     rm -rf "$tools/cargo-deny-build"
 fi
 
 cargo deny --all-features --locked check licenses bans sources
-cargo deny --manifest-path tests/fuzz/Cargo.toml --locked check --config deny.toml licenses bans sources
+cargo deny --manifest-path tests/fuzz/Cargo.toml --config deny.toml --locked check licenses bans sources
 
 # The list of vulnerabilities lives on another site than the crates do, which
 # not every place can reach. FLEET_ADVISORY_DB names a folder that was fetched
@@ -39,7 +39,7 @@ else
     cargo deny --log-level off --all-features --locked fetch db >/dev/null 2>&1 || true
 fi
 if [ -n "$(find "$databases" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | head -n 1)" ]; then
-    cargo deny --all-features --locked check --config "$config" --disable-fetch advisories
+    cargo deny --all-features --config "$config" --locked check --disable-fetch advisories
 else
     echo 'SKIP advisories: their database could not be fetched, and FLEET_ADVISORY_DB names none'
 fi
