@@ -39,7 +39,7 @@ else
     cargo deny --log-level off --all-features --locked fetch db >/dev/null 2>&1 || true
 fi
 if [ -n "$(find "$databases" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | head -n 1)" ]; then
-    cargo deny --all-features --config "$config" --locked check --disable-fetch advisories
+    cargo deny --all-features --config "$config" --locked --offline check advisories
 else
     echo 'SKIP advisories: their database could not be fetched, and FLEET_ADVISORY_DB names none'
 fi

@@ -49,7 +49,9 @@ choose_tests() {
     case $1 in
     */service/retry.rs) targets=--lib names=service::retry:: ;;
     */consume/settlement.rs) targets=--lib names=consume::settlement:: ;;
-    */consume/outcome.rs) targets=--lib names=consume::outcome:: ;;
+    */consume/outcome.rs)
+        targets='--lib --test=consume_suite' names='consume::outcome:: outcomes:: records:: outages::'
+        ;;
     */consume/lease/book.rs) targets=--lib names=consume::lease:: ;;
     */consume/lease/*) targets=--test=consume_suite names='leases:: shutdown::' ;;
     */consume/acknowledger.rs | */consume/batch.rs)
