@@ -65,8 +65,10 @@ async fn an_sqs_that_repeats_requests_is_not_repeated() {
     probe.until_ready().await;
     let mut relay = parlour.start(&["relay"]);
     let relaying = Probe::of(&mut relay).await;
+    relaying.until_ready().await;
     for (path, refusal, said) in REFUSALS {
-        parrot.refuse(&SETTLING.map(|operation| (operation, refusal)));
+        let mut refused = SETTLING.map(|operation| (operation, refusal)).to_vec();
+        parrot.refuse(&refused);
         for slip in [
             slips::failing(path, "publishing", "processed"),
             slips::failing(path, "permanently", "rejected"),
@@ -76,11 +78,12 @@ async fn an_sqs_that_repeats_requests_is_not_repeated() {
         for operation in ["DeleteMessageBatch", "SendMessageBatch"] {
             until_said(&mut worker, operation, said).await;
         }
-        parrot.refuse(&[("ReceiveMessage", refusal)]);
+        until_said(&mut relay, "SendMessageBatch", said).await;
+        refused.push(("ReceiveMessage", refusal));
+        parrot.refuse(&refused);
         until_said(&mut worker, "ReceiveMessage", said).await;
         parlour.evidence.add_answers(path, probe).await;
     }
-    relay.says("SignatureDoesNotMatch").await;
     parrot.refuse(&[]);
     parlour.stop("refusals: run", worker, probe).await;
     parlour.stop("refusals: relay", relay, relaying).await;

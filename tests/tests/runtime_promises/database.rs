@@ -95,9 +95,9 @@ async fn a_busy_pool_is_backpressure_and_no_outage() {
     };
     scene.store = PostgresStore::connect(scene.database.url(), options).unwrap();
     let play = scene.start(jobs(), None);
-    scene.send(numbered(&Job::Dawdle, 40)).await;
+    scene.send(numbered(&Job::Dawdle, 20)).await;
     scene.until_empty().await;
-    assert_eq!(scene.effects().await, (40, 40));
+    assert_eq!(scene.effects().await, (20, 20));
     let charged = "select count(*) from fleet.attempts where charged";
     assert_eq!(scene.count(charged).await, 0);
     let contended = "select count(*) from fleet.attempts where reason = 'contention'";
