@@ -25,6 +25,13 @@ const KILLS_FEW: u32 = 6;
 /// Nearly every copy fails while the storm lasts: 40 of the transfers ask to be refused.
 const COPIES_FAIL: &str = "error rate=0.9 ops=SendMessageBatch queue=ledger-dlq";
 
+/// Copies arrive, a little late, and so meet no other fault: a message whose copy fails waits for
+/// 30 s, which is of no use where the mistake is another one.
+const COPIES_ARRIVE: &str = "drip every=1ms ops=SendMessageBatch queue=ledger-dlq";
+
+/// The same for deletes: what is deleted before its copy is deleted.
+const DELETES_ARRIVE: &str = "drip every=1ms ops=DeleteMessageBatch queue=ledger";
+
 /// Attacks each broken fleet, then ours in the same weather, says what was found, and returns whether
 /// it is what should be found.
 ///
@@ -97,8 +104,9 @@ fn options(seed: u64, report: &Path, mutant: Option<Mutant>) -> Options {
         relays: 2,
         mutant,
         faults: match mutant {
-            None | Some(Mutant::DeletesBeforeCopy) => COPIES_FAIL.to_owned(),
-            Some(_) => String::new(),
+            None => COPIES_FAIL.to_owned(),
+            Some(Mutant::DeletesBeforeCopy) => format!("{COPIES_FAIL}; {DELETES_ARRIVE}"),
+            Some(_) => COPIES_ARRIVE.to_owned(),
         },
         report: report.to_owned(),
         make: None,
