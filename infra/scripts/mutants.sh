@@ -55,7 +55,7 @@ choose_tests() {
     */consume/lease/book.rs) targets=--lib names=consume::lease:: ;;
     */consume/lease/*) targets=--test=consume_suite names='leases:: shutdown::' ;;
     */consume/acknowledger.rs | */consume/batch.rs)
-        targets=--test=consume_suite names='acknowledgements:: shutdown:: flow::'
+        targets=--test=consume_suite names='acknowledgements:: records:: shutdown:: flow::'
         ;;
     */consume/settle.rs) targets=--test=consume_suite names= ;;
     */store/postgres/inbox.rs) targets=--test=store_suite names='conformance::postgres:: postgres::' ;;

@@ -2,7 +2,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use fleet::EventKey;
 use fleet::message::{
     ATTRIBUTES_MAX, AttributeValue, Attributes, Edit, FAILURE_ATTRIBUTE, Failure, FailureClass,
-    PastAttempt,
+    KEY_PART_BYTES_MAX, PastAttempt,
 };
 use jiff::Timestamp;
 
@@ -91,7 +91,7 @@ impl Case {
             queue,
             version,
             event_type,
-            key: EventKey::new(source, id),
+            key: EventKey::new(part(&source), part(&id)),
             message_id,
             attempts,
             receives,
@@ -144,7 +144,14 @@ impl Value {
     }
 }
 
+/// A part of a key that an envelope may have: the fleet writes no other.
+fn part(text: &str) -> String {
+    let mut part = format!("k{}", text.replace('\0', ""));
+    part.truncate(part.floor_char_boundary(KEY_PART_BYTES_MAX));
+    part
+}
+
 /// A time that a message may have been sent at, to the nanosecond of jiff's.
 fn time(nanos: i64) -> Timestamp {
-    Timestamp::from_nanosecond(i128::from(nanos)).expect("64 bits are 292 years")
+    Timestamp::from_nanosecond(i128::from(nanos.unsigned_abs())).expect("64 bits are 584 years")
 }
