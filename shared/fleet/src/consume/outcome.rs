@@ -216,6 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn of_an_outage_of_the_database_the_ledger_blames_no_message() {
+        for (dependency, row) in [
+            (Some(DATABASE), AttemptOutcome::Released),
+            (Some("smtp"), AttemptOutcome::Unavailable),
+            (None, AttemptOutcome::Contended),
+        ] {
+            let dependency = dependency.map(Into::into);
+            let outcome = Outcome::Unavailable { dependency };
+            let entry = outcome.ledger_entry().map(|(kind, _)| kind);
+            assert_eq!(entry, Some(row), "{outcome:?}");
+        }
+        assert_eq!(Outcome::Processed.ledger_entry(), None);
+    }
+
+    #[test]
     fn whatever_is_not_done_has_a_stable_phrase_for_why() {
         for (outcome, phrase) in outcomes() {
             assert_eq!(outcome.reason().as_deref(), phrase, "{outcome:?}");
